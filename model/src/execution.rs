@@ -1,0 +1,146 @@
+//! Executions: what is kept of one run of a script.
+
+use crate::clock::UnixMs;
+use crate::ids::{AppId, ExecutionId};
+use crate::problem::Problem;
+use serde::{Deserialize, Serialize};
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// With a value that was answered.
+    Ok,
+    /// With an error, a limit or the deadline; `error` says which.
+    Failed,
+    /// With the death of its worker process.
+    WorkerLost,
+}
+
+impl Outcome {
+    /// The word in tables and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::WorkerLost => "worker_lost",
+        }
+    }
+}
+
+/// How much a log line matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// For the author.
+    Debug,
+    /// What happened.
+    Info,
+    /// Somebody may want to look.
+    Warn,
+    /// Somebody must act.
+    Error,
+}
+
+impl LogLevel {
+    /// The word in answers and on terminals.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// One line a script wrote.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct LogLine {
+    /// When.
+    #[serde(with = "crate::clock::as_rfc3339")]
+    pub at: UnixMs,
+    /// How much it matters.
+    pub level: LogLevel,
+    /// The sentence.
+    pub message: String,
+    /// JSON of the fields; empty for none.
+    #[serde(default)]
+    pub fields: String,
+}
+
+/// What a run used of its limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Rhai operations.
+    pub operations: u64,
+    /// Most memory it held, in bytes.
+    pub memory_bytes: u64,
+    /// KV calls.
+    pub kv_calls: u64,
+}
+
+/// What is kept of one run.
+///
+/// Between processes it travels without names (postcard), so no field of it is ever skipped there.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Execution {
+    /// Its id.
+    pub id: ExecutionId,
+    /// The run that everything began with; its own id for a request.
+    pub root_id: ExecutionId,
+    /// The app.
+    pub app_id: AppId,
+    /// The app's name at that time.
+    pub app: String,
+    /// The script.
+    pub script: String,
+    /// The script's version.
+    pub version: i64,
+    /// The machine.
+    pub node: String,
+    /// What started it: `GET /hello`, `run`, …
+    pub cause: String,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The status it was answered with; 0 where nothing was answered.
+    pub status: u16,
+    /// When it started.
+    #[serde(with = "crate::clock::as_rfc3339")]
+    pub started_at: UnixMs,
+    /// How long it took, in microseconds.
+    pub duration_us: u64,
+    /// What it used.
+    pub usage: Usage,
+    /// Why it failed; JSON of a [`Problem`], empty where it did not fail.
+    pub error_json: String,
+    /// What it logged.
+    pub logs: Vec<LogLine>,
+    /// Log lines that were over `log_run_bytes` and are not in `logs`.
+    pub logs_dropped: u64,
+}
+
+impl Execution {
+    /// Why it failed, if it did.
+    pub fn error(&self) -> Option<Problem> {
+        serde_json::from_str(&self.error_json).ok()
+    }
+}
+
+/// What to list of the executions, newest first.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExecutionQuery {
+    /// Only of this script.
+    #[serde(default)]
+    pub script: Option<String>,
+    /// Only with this outcome.
+    #[serde(default)]
+    pub outcome: Option<Outcome>,
+    /// At most so many.
+    #[serde(default)]
+    pub limit: Option<u32>,
+    /// Where the last page ended.
+    #[serde(default)]
+    pub cursor: Option<String>,
+}

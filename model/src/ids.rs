@@ -1,0 +1,64 @@
+//! Ids as newtypes, so that one cannot be passed where another is meant.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! number_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub i64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+number_id!(
+    /// An app, the unit of isolation. Given by the store, never reused.
+    AppId
+);
+number_id!(
+    /// A script or module of one app. Given by the store, never reused.
+    ScriptId
+);
+number_id!(
+    /// A route of one app. Given by the store, never reused.
+    RouteId
+);
+
+/// One run of a script: a version 7 UUID, so that ids sort by the time they were made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ExecutionId(pub uuid::Uuid);
+
+impl ExecutionId {
+    /// A new id of this moment (its 48 bits of time only make ids sortable; nothing reads them back).
+    pub fn new() -> Self {
+        Self(uuid::Uuid::now_v7())
+    }
+}
+
+impl Default for ExecutionId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for ExecutionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::str::FromStr for ExecutionId {
+    type Err = uuid::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map(Self)
+    }
+}

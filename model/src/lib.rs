@@ -1,0 +1,27 @@
+//! The nouns of PiCloud and how they look on every wire: ids, resources, limits, problems, frames.
+//!
+//! No I/O, and no other crate of ours below this one. One noun, one file; a noun has the same name
+//! here, in its table, in its URL, on its screen and in the logs.
+
+pub mod ids;
+
+pub mod app;
+pub mod bundle;
+pub mod execution;
+pub mod kv;
+pub mod name;
+pub mod principal;
+pub mod route;
+pub mod script;
+
+pub mod clock;
+pub mod hash;
+pub mod limits;
+pub mod page;
+pub mod problem;
+pub mod protocol;
+
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use hash::ContentHash;
+pub use ids::{AppId, ExecutionId, RouteId, ScriptId};
+pub use problem::{Code, Problem};

@@ -1,0 +1,125 @@
+//! Scripts and modules, their versions, and what is wrong with them.
+
+use crate::clock::UnixMs;
+use crate::hash::ContentHash;
+use crate::ids::ScriptId;
+use serde::{Deserialize, Serialize};
+
+/// The version of the SDK that scripts see; stored with every script version.
+pub const SDK_VERSION: &str = "1.0";
+
+/// Endpoint or module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ScriptKind {
+    /// Answers requests and reacts to events.
+    Endpoint,
+    /// Holds functions and constants for others to import.
+    Module,
+}
+
+impl ScriptKind {
+    /// The word in tables, URLs and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Endpoint => "endpoint",
+            Self::Module => "module",
+        }
+    }
+}
+
+/// A script as the admin API shows it, without its source.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Script {
+    /// Its id.
+    pub id: ScriptId,
+    /// Its name within the app.
+    pub name: String,
+    /// Endpoint or module.
+    pub kind: ScriptKind,
+    /// The live version, counting from 1.
+    pub version: i64,
+    /// The live version's content hash.
+    pub hash: ContentHash,
+    /// Bytes of source of the live version.
+    pub size_bytes: i64,
+    /// When the live version was made.
+    #[serde(with = "crate::clock::as_rfc3339")]
+    pub updated_at: UnixMs,
+    /// Why it is not run, where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<Quarantine>,
+}
+
+/// Why a script version is not run any more, and since when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quarantine {
+    /// The version that took its worker down.
+    pub version: i64,
+    /// How often it did.
+    pub crashes: i64,
+    /// The last run that did.
+    pub execution_id: crate::ExecutionId,
+    /// Since when.
+    #[serde(with = "crate::clock::as_rfc3339")]
+    pub since: UnixMs,
+}
+
+/// One immutable version of a script.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScriptVersion {
+    /// Counting from 1 within the script.
+    pub version: i64,
+    /// Endpoint or module, at that version.
+    pub kind: ScriptKind,
+    /// SHA-256 of the source.
+    pub hash: ContentHash,
+    /// Who saved it.
+    pub author: String,
+    /// Why, in the author's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The SDK it was saved under.
+    pub sdk_version: String,
+    /// When.
+    #[serde(with = "crate::clock::as_rfc3339")]
+    pub created_at: UnixMs,
+    /// The source; absent in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+/// What a caller gives to save a script.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScriptInput {
+    /// Endpoint where absent.
+    #[serde(default = "endpoint")]
+    pub kind: ScriptKind,
+    /// The source, whole.
+    pub source: String,
+    /// Why it changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+fn endpoint() -> ScriptKind {
+    ScriptKind::Endpoint
+}
+
+/// One thing wrong with a source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnostic {
+    /// The file within the app folder (`scripts/hello.rhai`), where more than one was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    /// Counting from 1; 0 where the whole file is meant.
+    pub line: usize,
+    /// Counting from 1; 0 where the whole line is meant.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}

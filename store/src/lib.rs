@@ -1,0 +1,252 @@
+//! Durable state: a trait a noun, [`Store`] = all of them.
+//!
+//! Methods are verbs of the domain and each is one transaction; no caller ever sees one. Not found is
+//! `Ok(None)`; a broken expectation of the caller's (a taken name, a moved version) is
+//! [`StoreError::Conflict`] or [`StoreError::Stale`]. No word of any SQL dialect crosses this file.
+//!
+//! To add a noun: a file in `picloud-model`, a trait here, a file of its name in `sqlite/` (and later in
+//! `postgres/`), cases in `tests/conformance/`.
+
+use async_trait::async_trait;
+use picloud_model::app::{App, AppPatch, NewApp};
+use picloud_model::clock::UnixMs;
+use picloud_model::execution::{Execution, ExecutionQuery};
+use picloud_model::hash::ContentHash;
+use picloud_model::ids::{AppId, ExecutionId, ScriptId};
+use picloud_model::kv::{KvCollection, KvReply, KvRequest};
+use picloud_model::page::{Page, PageRequest};
+use picloud_model::protocol::AppSnapshot;
+use picloud_model::route::{Route, RouteSpec};
+use picloud_model::script::{Script, ScriptKind, ScriptVersion};
+use std::sync::Arc;
+
+/// Why a store call failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Something named stands in the way: a taken name, a reference that would break.
+    #[error("{message}")]
+    Conflict {
+        /// A sentence.
+        message: String,
+        /// The things in the way, by title.
+        in_the_way: Vec<String>,
+    },
+    /// The thing is not at the revision or version the caller expected.
+    #[error("it is at {actual}, not at {expected}")]
+    Stale {
+        /// What the caller expected.
+        expected: i64,
+        /// What it is at.
+        actual: i64,
+    },
+    /// A cursor that this list did not give.
+    #[error("the cursor is not one of this list's")]
+    BadCursor,
+    /// The disk is full; reads go on.
+    #[error("the disk is full")]
+    Full(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// More writes are waiting than the queue holds.
+    #[error("more writes are waiting than the store takes")]
+    Overloaded,
+    /// Everything else: for the log, not for users.
+    #[error("the database failed")]
+    Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What every store method returns.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// Who changes something, when, and why: kept with every version.
+#[derive(Clone, Debug)]
+pub struct Author {
+    /// The principal's name.
+    pub name: String,
+    /// Why, in the author's words.
+    pub message: Option<String>,
+    /// When.
+    pub at: UnixMs,
+}
+
+/// Apps.
+#[async_trait]
+pub trait Apps: Send + Sync {
+    /// All apps by name, a page of them.
+    async fn apps(&self, page: &PageRequest) -> Result<Page<App>>;
+    /// The app called `name`.
+    async fn app(&self, name: &str) -> Result<Option<App>>;
+    /// Makes an app; [`StoreError::Conflict`] where the name is taken.
+    async fn create_app(&self, app: &NewApp, at: UnixMs) -> Result<App>;
+    /// Changes what `patch` names and counts the revision up; `expected` is the revision it must be at.
+    async fn patch_app(&self, app: AppId, patch: &AppPatch, expected: Option<i64>, at: UnixMs) -> Result<Option<App>>;
+    /// Removes the app and all that is its own (history is kept). Answers whether it was there.
+    async fn delete_app(&self, app: AppId, expected: Option<i64>) -> Result<bool>;
+}
+
+/// A script or module to be saved: validated, with its imports known.
+#[derive(Clone, Debug)]
+pub struct ScriptWrite {
+    /// Its name.
+    pub name: String,
+    /// Endpoint or module.
+    pub kind: ScriptKind,
+    /// The source.
+    pub source: String,
+    /// Names of the modules it imports; each must exist in the app after the transaction.
+    pub imports: Vec<String>,
+}
+
+/// A static file to be stored.
+#[derive(Clone, Debug)]
+pub struct StaticWrite {
+    /// Below `static/`.
+    pub path: String,
+    /// Its content.
+    pub bytes: Vec<u8>,
+}
+
+/// An app as one deploy wants it: exactly this, in one transaction.
+#[derive(Clone, Debug)]
+pub struct DeployWrite {
+    /// The app, made where it does not exist.
+    pub app: NewApp,
+    /// The app's revision that the change was worked out against; `None`: it must not exist.
+    pub expected: Option<i64>,
+    /// All of its scripts and modules. One whose source and kind are live already makes no version.
+    pub scripts: Vec<ScriptWrite>,
+    /// All of its routes. One that is there already, field for field, keeps its id.
+    pub routes: Vec<RouteSpec>,
+    /// All of its static files.
+    pub static_files: Vec<StaticWrite>,
+}
+
+/// What one app holds, whole: what a deploy is compared with and what an export writes.
+#[derive(Clone, Debug)]
+pub struct AppState {
+    /// The app.
+    pub app: App,
+    /// Its scripts and modules by name, with the live source.
+    pub scripts: Vec<(Script, Arc<str>)>,
+    /// Its routes in the order they were given.
+    pub routes: Vec<Route>,
+    /// Its static files by path.
+    pub static_files: Vec<StaticFile>,
+}
+
+/// A stored static file, without its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StaticFile {
+    /// Below `static/`.
+    pub path: String,
+    /// Its content.
+    pub hash: ContentHash,
+    /// Its size.
+    pub size_bytes: i64,
+    /// When its content last changed.
+    pub updated_at: UnixMs,
+}
+
+/// Whole apps.
+#[async_trait]
+pub trait Deploys: Send + Sync {
+    /// Makes the app exactly `deploy`, or nothing; counts the revision up and answers the app.
+    async fn deploy(&self, deploy: DeployWrite, author: &Author) -> Result<App>;
+    /// What the app holds now, at one moment.
+    async fn app_state(&self, app: AppId) -> Result<Option<AppState>>;
+    /// What a worker needs of every app, at one moment.
+    async fn snapshot(&self) -> Result<Vec<AppSnapshot>>;
+    /// What a worker needs of one app.
+    async fn app_snapshot(&self, app: AppId) -> Result<Option<AppSnapshot>>;
+    /// Part of a static file's bytes; `None` where no app has such a file.
+    async fn static_bytes(&self, hash: ContentHash, offset: u64, len: u32) -> Result<Option<Vec<u8>>>;
+}
+
+/// Scripts and modules.
+#[async_trait]
+pub trait Scripts: Send + Sync {
+    /// The app's scripts and modules by name, of one kind or both.
+    async fn scripts(&self, app: AppId, kind: Option<ScriptKind>, page: &PageRequest) -> Result<Page<Script>>;
+    /// The script and its live version with source.
+    async fn script(&self, app: AppId, name: &str) -> Result<Option<(Script, ScriptVersion)>>;
+    /// Saves a version (none, if source and kind are live already) with its imports. `expected` is the live version
+    /// it must be at, 0 for "must not exist". Refuses endpoint → module while routes lead to it, listing them.
+    async fn save_script(
+        &self,
+        app: AppId,
+        script: &ScriptWrite,
+        expected: Option<i64>,
+        author: &Author,
+    ) -> Result<Script>;
+    /// Removes it with its versions. Refuses while routes lead to it or others import it, listing them; `force` takes
+    /// those routes along and leaves the importers broken.
+    async fn delete_script(&self, app: AppId, name: &str, expected: Option<i64>, force: bool) -> Result<bool>;
+    /// Its versions, newest first, without sources.
+    async fn versions(&self, script: ScriptId, page: &PageRequest) -> Result<Page<ScriptVersion>>;
+    /// One version with its source.
+    async fn version(&self, script: ScriptId, version: i64) -> Result<Option<ScriptVersion>>;
+    /// The modules it imports, by name.
+    async fn imports(&self, script: ScriptId) -> Result<Vec<String>>;
+    /// Who imports it, by name.
+    async fn importers(&self, script: ScriptId) -> Result<Vec<Script>>;
+    /// A source by its content.
+    async fn source(&self, hash: ContentHash) -> Result<Option<Arc<str>>>;
+    /// Counts that a run of this version took its worker down and answers how often this version has; from
+    /// `quarantine_after` on, the script is quarantined (and the app's revision counts up).
+    async fn record_crash(
+        &self,
+        app: AppId,
+        script: &str,
+        version: i64,
+        run: ExecutionId,
+        quarantine_after: u32,
+        at: UnixMs,
+    ) -> Result<u32>;
+    /// Lifts the quarantine and forgets the crashes. Answers whether there was one.
+    async fn release_script(&self, app: AppId, script: &str) -> Result<bool>;
+}
+
+/// Routes.
+#[async_trait]
+pub trait Routes: Send + Sync {
+    /// The app's routes, in the order they were given.
+    async fn routes(&self, app: AppId, page: &PageRequest) -> Result<Page<Route>>;
+    /// One of them.
+    async fn route(&self, app: AppId, id: picloud_model::RouteId) -> Result<Option<Route>>;
+    /// Adds one, if the app is still at revision `expected` (against which it was checked for ambiguity). Refuses one
+    /// whose script is no endpoint of the app.
+    async fn create_route(&self, app: AppId, route: &RouteSpec, expected: i64, at: UnixMs) -> Result<Route>;
+    /// Removes one. Answers whether it was there.
+    async fn delete_route(&self, app: AppId, id: picloud_model::RouteId, at: UnixMs) -> Result<bool>;
+}
+
+/// Keys and values.
+#[async_trait]
+pub trait Kv: Send + Sync {
+    /// Does one thing, atomically, as of `now` (an entry whose time is over is not there).
+    async fn kv(&self, app: AppId, request: KvRequest, now: UnixMs) -> Result<KvReply>;
+    /// The app's collections by name.
+    async fn kv_collections(&self, app: AppId, now: UnixMs) -> Result<Vec<KvCollection>>;
+    /// Removes a collection; answers how many keys were in it.
+    async fn delete_collection(&self, app: AppId, collection: &str) -> Result<u64>;
+    /// Removes up to `entries_max` entries whose time was over at `now`; answers how many.
+    async fn purge_expired(&self, now: UnixMs, entries_max: u32) -> Result<u64>;
+    /// When the next entry's time is over.
+    async fn next_expiry(&self) -> Result<Option<UnixMs>>;
+}
+
+/// What is kept of runs. Lives apart from everything else, so that history never wears on the data.
+#[async_trait]
+pub trait Executions: Send + Sync {
+    /// Keeps these, in one transaction, and drops the oldest above the bounds.
+    async fn add_executions(&self, executions: Vec<Execution>) -> Result<()>;
+    /// The app's runs, newest first.
+    async fn executions(&self, app: AppId, query: &ExecutionQuery) -> Result<Page<Execution>>;
+    /// One run.
+    async fn execution(&self, app: AppId, id: ExecutionId) -> Result<Option<Execution>>;
+    /// Drops what is older than the retention times as of `now`; answers how many.
+    async fn expire_executions(&self, now: UnixMs) -> Result<u64>;
+}
+
+/// Everything durable.
+pub trait Store: Apps + Deploys + Scripts + Routes + Kv + Executions {}
+
+impl<T: Apps + Deploys + Scripts + Routes + Kv + Executions> Store for T {}
