@@ -1,10 +1,33 @@
 //! The Rhai sandbox: compile, validate and run scripts under limits.
 //!
 //! No I/O of its own: every effect of a script goes through [`services`]. A script is text, then a
-//! [`Program`] (compiled once a content hash), then a run under a [`CallContext`].
+//! [`compile::Program`] (compiled once a content hash), then a run under a [`CallContext`].
 
 pub mod context;
 pub mod services;
 
+pub mod alloc;
+mod cache;
+mod compile;
+mod ctx;
+pub mod engine;
+mod error;
+mod json;
+mod modules;
+mod natives;
+mod request;
+mod response;
+mod run;
+mod run_state;
+pub mod sdk;
+mod validate;
+
+pub use alloc::RunAllocator;
 pub use context::CallContext;
+pub use engine::stack_bytes_for;
+pub use error::{RunError, Stop};
+pub use request::HttpRequest;
+pub use response::ScriptResponse;
+pub use run::{Executor, ExecutorConfig, RunReport, Script};
 pub use services::Services;
+pub use validate::{Validated, check_imports, validate};

@@ -6,6 +6,7 @@
 pub mod ids;
 
 pub mod app;
+pub mod app_folder;
 pub mod bundle;
 pub mod execution;
 pub mod kv;

@@ -91,6 +91,8 @@ limits! {
     call_levels: 64, 64;
     /// Nesting of an expression in a source.
     expression_depth: 64, 64;
+    /// Nesting of a value that is compared, printed or turned into JSON.
+    value_depth: 128, 128;
     /// Body of a request.
     request_body_bytes: 1_048_576, 67_108_864;
     /// Body of an answer.

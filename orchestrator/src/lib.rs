@@ -1,1 +1,19 @@
-//! .
+//! The worker: HTTP ingress, route table, running scripts; and the parent's side of it.
+//!
+//! A worker is this program started again as an unprivileged child, with the ingress socket and one socket to
+//! its parent; it holds no data and no keys.
+
+pub mod capture;
+pub mod channel;
+pub mod confine;
+pub mod inflight;
+pub mod ingress;
+pub mod live;
+pub mod path;
+pub mod problem_response;
+pub mod route_table;
+pub mod run;
+pub mod services;
+pub mod static_files;
+pub mod supervisor;
+pub mod worker;

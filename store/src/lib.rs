@@ -7,6 +7,13 @@
 //! To add a noun: a file in `picloud-model`, a trait here, a file of its name in `sqlite/` (and later in
 //! `postgres/`), cases in `tests/conformance/`.
 
+mod cursor;
+mod data_dir;
+mod open;
+mod sqlite;
+
+pub use open::{OpenError, OpenSettings, open};
+
 use async_trait::async_trait;
 use picloud_model::app::{App, AppPatch, NewApp};
 use picloud_model::clock::UnixMs;
@@ -148,7 +155,8 @@ pub struct StaticFile {
 /// Whole apps.
 #[async_trait]
 pub trait Deploys: Send + Sync {
-    /// Makes the app exactly `deploy`, or nothing; counts the revision up and answers the app.
+    /// Makes the app exactly `deploy`, or nothing, and answers the app. Counts the revision up where anything
+    /// changed. [`StoreError::Stale`] where the app is not at the expected revision (0: it does not exist).
     async fn deploy(&self, deploy: DeployWrite, author: &Author) -> Result<App>;
     /// What the app holds now, at one moment.
     async fn app_state(&self, app: AppId) -> Result<Option<AppState>>;

@@ -1,0 +1,99 @@
+//! `dev DIR`: one app folder, served and deployed again at every save.
+
+mod folder;
+mod report;
+mod watch;
+
+use super::serve::{end, runtime};
+use super::{Stopped, signals::Signals, terminal};
+use crate::appliance::{Appliance, Start};
+use crate::config::Config;
+use folder::Unreadable;
+use picloud_model::bundle::DeployReport;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Serves the folder until a signal ends it.
+pub(super) fn run(folder: &Path, config: Config) -> Result<(), Stopped> {
+    if !folder.is_dir() {
+        return Err(Stopped(format!(
+            "`{}` is no folder\nhint: name the folder that holds app.toml: picloud-appliance dev examples/quickstart",
+            folder.display()
+        )));
+    }
+    terminal::start_log(&config.settings.log, false);
+    runtime()?.block_on(async {
+        let mut signals = Signals::listen()?;
+        // Before the first deploy, so that a save during it is not missed.
+        let mut changes = watch::Watch::start(folder)?;
+        let on_executions: crate::tasks::history::Watcher = Box::new(report::executions);
+        let appliance = Appliance::start(Start { config, dev: true, on_executions: Some(on_executions) }).await?;
+        terminal::say(&format!(
+            "PiCloud {} answers on http://{} (admin socket {})",
+            env!("CARGO_PKG_VERSION"),
+            appliance.ingress_addr(),
+            appliance.admin_socket().display()
+        ));
+        let author = author();
+        let mut shown = Shown::default();
+        let deploying = async {
+            loop {
+                deploy(&appliance, folder, &author, &mut shown).await;
+                changes.next().await;
+            }
+        };
+        tokio::select! {
+            () = signals.next() => {}
+            () = deploying => {}
+        }
+        end(&appliance, signals).await;
+        Ok(())
+    })
+}
+
+/// What the terminal shows last, so that saving a file without a change says nothing again.
+#[derive(Default)]
+struct Shown {
+    answers: Vec<String>,
+    broken: Option<String>,
+}
+
+/// Reads and deploys the folder, and says what came of it.
+async fn deploy(appliance: &Arc<Appliance>, folder: &Path, author: &str, shown: &mut Shown) {
+    match try_deploy(appliance, folder, author).await {
+        Ok(deployed) => {
+            let mended = shown.broken.take().is_some();
+            if !deployed.changes.is_empty() || mended || shown.answers.is_empty() {
+                report::deployed(&deployed);
+            }
+            if shown.answers != deployed.answers {
+                report::answers(&deployed, appliance.ingress_addr());
+                shown.answers = deployed.answers;
+            }
+        }
+        Err(broken) => {
+            // Editors save a file in several steps: the same fault is told once.
+            if shown.broken.as_ref() != Some(&broken) {
+                report::broken(&broken, shown.answers.is_empty());
+                shown.broken = Some(broken);
+            }
+        }
+    }
+}
+
+async fn try_deploy(appliance: &Arc<Appliance>, folder: &Path, author: &str) -> Result<DeployReport, String> {
+    let at: PathBuf = folder.to_owned();
+    let read = tokio::task::spawn_blocking(move || folder::read(&at)).await;
+    let bundle = match read.map_err(|error| error.to_string())? {
+        Ok(bundle) => bundle,
+        Err(Unreadable::Folder(message)) => return Err(message),
+        Err(Unreadable::Files(errors)) => return Err(report::diagnostics(&errors)),
+    };
+    appliance.deploy(bundle, author, false, None).await.map_err(|problem| report::problem(&problem))
+}
+
+/// Whoever runs this.
+fn author() -> String {
+    let user = nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten();
+    user.map_or_else(|| "dev".to_owned(), |user| user.name)
+}

@@ -1,0 +1,102 @@
+//! What `dev` says on the terminal: what was deployed, what is broken, what scripts log.
+
+use crate::commands::terminal::{complain, say};
+use picloud_model::bundle::{Change, ChangeAction, DeployReport};
+use picloud_model::execution::{Execution, Outcome};
+use picloud_model::problem::Problem;
+use picloud_model::script::Diagnostic;
+use std::net::SocketAddr;
+
+/// Most changes that are listed one by one.
+const CHANGES_SHOWN_MAX: usize = 12;
+
+/// A deploy that worked.
+pub(super) fn deployed(report: &DeployReport) {
+    for warning in &report.warnings {
+        complain(&format!("warning: {}", diagnostic(warning)));
+    }
+    let shown: Vec<String> = report.changes.iter().take(CHANGES_SHOWN_MAX).map(change).collect();
+    let more = report.changes.len().saturating_sub(CHANGES_SHOWN_MAX);
+    let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+    let what = if shown.is_empty() { "no change".to_owned() } else { format!("{}{more}", shown.join(", ")) };
+    say(&format!("deployed {} (revision {}): {what}", report.app, report.revision));
+}
+
+fn change(change: &Change) -> String {
+    let sign = match change.action {
+        ChangeAction::Create => '+',
+        ChangeAction::Update => '~',
+        ChangeAction::Delete => '-',
+    };
+    format!("{sign}{} {}", change.what, change.name)
+}
+
+/// The URLs it answers.
+pub(super) fn answers(report: &DeployReport, addr: SocketAddr) {
+    let host = if addr.ip().is_unspecified() || addr.ip().is_loopback() {
+        format!("localhost:{}", addr.port())
+    } else {
+        addr.to_string()
+    };
+    for answer in &report.answers {
+        let (methods, path) = answer.split_once(' ').unwrap_or(("*", answer));
+        let methods = if methods == "*" { "any method" } else { methods };
+        // An app with hosts answers under those names, on the same port.
+        let url = match path.split_once('/') {
+            Some(("", _)) => format!("http://{host}{path}"),
+            Some((name, rest)) => format!("http://{name}:{}/{rest}", addr.port()),
+            None => format!("http://{path}:{}/", addr.port()),
+        };
+        say(&format!("  {url}  ({methods})"));
+    }
+}
+
+/// A folder that cannot be deployed.
+pub(super) fn broken(what: &str, nothing_yet: bool) {
+    complain(what);
+    complain(if nothing_yet {
+        "not deployed: save the file again once it is mended"
+    } else {
+        "not deployed: the last good version goes on answering"
+    });
+}
+
+/// Diagnostics as `file:line:column: message`.
+pub(super) fn diagnostics(errors: &[Diagnostic]) -> String {
+    errors.iter().map(|error| format!("error: {}", diagnostic(error))).collect::<Vec<_>>().join("\n")
+}
+
+/// A refused deploy.
+pub(super) fn problem(problem: &Problem) -> String {
+    if !problem.errors.is_empty() {
+        return diagnostics(&problem.errors);
+    }
+    format!("error: {problem}")
+}
+
+fn diagnostic(diagnostic: &Diagnostic) -> String {
+    let file = diagnostic.file.as_deref().unwrap_or("app.toml");
+    let place = match (diagnostic.line, diagnostic.column) {
+        (0, _) => file.to_owned(),
+        (line, 0) => format!("{file}:{line}"),
+        (line, column) => format!("{file}:{line}:{column}"),
+    };
+    let hint = diagnostic.hint.as_ref().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
+    format!("{place}: {}{hint}", diagnostic.message)
+}
+
+/// Runs that logged something or failed, as they end.
+pub(super) fn executions(executions: &[Execution]) {
+    for run in executions {
+        for line in &run.logs {
+            let fields =
+                if matches!(line.fields.as_str(), "" | "{}") { String::new() } else { format!(" {}", line.fields) };
+            say(&format!("{:5} {}: {}{fields}", line.level.as_str(), run.script, line.message));
+        }
+        if run.outcome == Outcome::Ok {
+            continue;
+        }
+        let why = run.error().map_or_else(|| run.outcome.as_str().to_owned(), |problem| problem.to_string());
+        complain(&format!("failed {} ({}, status {}): {why}", run.script, run.cause, run.status));
+    }
+}

@@ -1,0 +1,111 @@
+//! The command line: a file a subcommand; flags of settings come from the settings' own table.
+//!
+//! To add a command: a file here, a line in [`command`] and one in [`run`].
+
+mod check_config;
+mod dev;
+mod serve;
+mod signals;
+mod terminal;
+
+use crate::config::{self, Config, Mode, SETTINGS};
+use clap::{Arg, ArgMatches, Command};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What ended a command: a sentence for the person at the terminal, with a hint where there is one.
+#[derive(Debug)]
+struct Stopped(String);
+
+impl<E: std::fmt::Display> From<E> for Stopped {
+    fn from(error: E) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Reads the command line and does it.
+pub fn main() -> ExitCode {
+    let matches = command().get_matches();
+    match run(&matches) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Stopped(message)) => {
+            terminal::complain(&format!("error: {message}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(matches: &ArgMatches) -> Result<(), Stopped> {
+    match matches.subcommand() {
+        Some(("serve", given)) => serve::run(settle(&Mode::Service, given)?),
+        Some(("dev", given)) => {
+            let folder: &PathBuf = given.get_one("DIR").expect("clap requires it");
+            dev::run(folder, settle(&Mode::Dev(folder.clone()), given)?)
+        }
+        Some(("check-config", given)) => {
+            check_config::run(&settle(&Mode::Service, given)?, given.get_flag("json"));
+            Ok(())
+        }
+        _ => unreachable!("clap requires one of the commands"),
+    }
+}
+
+fn settle(mode: &Mode, given: &ArgMatches) -> Result<Config, config::ConfigError> {
+    let flags = SETTINGS
+        .iter()
+        .filter_map(|row| given.get_one::<String>(row.key).map(|value| (row.key, value.clone())))
+        .collect();
+    config::read(mode, given.get_one::<PathBuf>("config").map(PathBuf::as_path), flags)
+}
+
+fn command() -> Command {
+    Command::new("picloud-appliance")
+        .about("Runs your scripts at URLs: control plane, store and a built-in node in one program")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(with_settings(
+            Command::new("serve")
+                .about("Run the appliance of this machine")
+                .after_help("Example: picloud-appliance serve --ingress-addr 127.0.0.1:8080"),
+        ))
+        .subcommand(with_settings(
+            Command::new("dev")
+                .about("Serve one app folder, and deploy it again at every save")
+                .after_help("Example: picloud-appliance dev examples/quickstart")
+                .arg(
+                    Arg::new("DIR")
+                        .required(true)
+                        .value_parser(clap::value_parser!(PathBuf))
+                        .help("The app folder; data goes to DIR/.picloud"),
+                ),
+        ))
+        .subcommand(with_settings(
+            Command::new("check-config")
+                .about("Check the settings and show what holds, and where each comes from")
+                .after_help("Example: picloud-appliance check-config --config ./appliance.toml")
+                .arg(Arg::new("json").long("json").action(clap::ArgAction::SetTrue).help("Print JSON")),
+        ))
+}
+
+fn with_settings(command: Command) -> Command {
+    let file = Arg::new("config")
+        .long("config")
+        .value_name("FILE")
+        .value_parser(clap::value_parser!(PathBuf))
+        .help(format!("The configuration file (default, except for dev: {})", config::CONFIG_FILE));
+    SETTINGS.iter().fold(command.arg(file), |command, row| {
+        let flag = Arg::new(row.key).long(row.flag()).value_name(row.value_name);
+        command.arg(flag.help(format!("{} [{}]", row.doc, row.variable())))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        command().debug_assert();
+    }
+}

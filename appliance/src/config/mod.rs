@@ -1,0 +1,130 @@
+//! Settings: defaults, then the configuration file, then `PICLOUD_*`, then flags; the same names in all four.
+//!
+//! The only place that reads the environment. To add a setting: a field in [`Settings`] and a row in
+//! [`table::SETTINGS`]; file key, variable, flag, help, errors and `check-config` come from that row.
+
+mod load;
+mod table;
+
+pub use load::{ConfigError, Layers, load, read};
+pub use table::{SETTINGS, SettingRow};
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// The file that is read where `--config` names no other.
+pub const CONFIG_FILE: &str = "/etc/picloud/appliance.toml";
+
+/// Where the defaults come from: a machine's service, or a folder that somebody works in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// `serve`: data in `/var/lib/picloud`.
+    Service,
+    /// `dev DIR`: everything below `DIR/.picloud`. The machine's own configuration file is not read, so that
+    /// trying an app never touches the data of an appliance that is installed there.
+    Dev(PathBuf),
+}
+
+/// What the appliance goes by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Where data lives.
+    pub data_dir: PathBuf,
+    /// Where scripts' routes are answered.
+    pub ingress_addr: SocketAddr,
+    /// Where the admin API listens for local people.
+    pub admin_socket: PathBuf,
+    /// Where the admin and node API will listen; accepted and checked, not in use yet.
+    pub admin_addr: SocketAddr,
+    /// Whether the appliance will announce itself; accepted, not in use yet.
+    pub mdns: bool,
+    /// Where files of apps will live; accepted, not in use yet.
+    pub files_root: Option<PathBuf>,
+    /// Another store than SQLite; refused by this version.
+    pub database_url: Option<String>,
+    /// Compiled modules that a worker keeps.
+    pub module_cache_size: u32,
+    /// Runs at once.
+    pub concurrency: u32,
+    /// Whom workers run as, where the appliance is root.
+    pub worker_user: Option<String>,
+    /// What is logged.
+    pub log: String,
+}
+
+impl Settings {
+    /// What holds where nothing is said.
+    pub fn defaults(mode: &Mode) -> Self {
+        let (data_dir, admin_socket) = match mode {
+            Mode::Service => (PathBuf::from("/var/lib/picloud"), PathBuf::from("/run/picloud/admin.sock")),
+            Mode::Dev(folder) => (folder.join(".picloud"), folder.join(".picloud").join("admin.sock")),
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let concurrency = picloud_model::limits::default_concurrency(cores);
+        Self {
+            data_dir,
+            ingress_addr: SocketAddr::from(([0, 0, 0, 0], 8080)),
+            admin_socket,
+            admin_addr: SocketAddr::from(([0, 0, 0, 0], 8443)),
+            mdns: true,
+            files_root: None,
+            database_url: None,
+            module_cache_size: 512,
+            concurrency: u32::try_from(concurrency).unwrap_or(u32::MAX),
+            worker_user: None,
+            log: "info".to_owned(),
+        }
+    }
+}
+
+/// Settings and where each came from.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What holds.
+    pub settings: Settings,
+    /// By key, for every setting that somebody set.
+    pub origins: BTreeMap<&'static str, Origin>,
+}
+
+impl Config {
+    /// Where the value of `key` comes from.
+    pub fn origin(&self, key: &str) -> Origin {
+        self.origins.get(key).cloned().unwrap_or(Origin::Default)
+    }
+}
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// A line of the configuration file.
+    File(PathBuf, usize),
+    /// A variable of the environment.
+    Environment(String),
+    /// A flag.
+    Flag(String),
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::File(path, line) => write!(f, "{}:{line}", path.display()),
+            Self::Environment(name) => f.write_str(name),
+            Self::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// The file that `mode` reads where `--config` names none; `None` where it reads none.
+pub fn default_file(mode: &Mode) -> Option<&'static Path> {
+    match mode {
+        Mode::Service => Some(Path::new(CONFIG_FILE)),
+        Mode::Dev(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

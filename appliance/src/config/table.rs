@@ -1,0 +1,172 @@
+//! The table of settings: one row each, from which file keys, variables, flags, help and errors come.
+
+use super::Settings;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// How a value stands in the configuration file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// `"text"`
+    Text,
+    /// `512`
+    Number,
+    /// `true` or `false`
+    Switch,
+}
+
+/// One setting.
+pub struct SettingRow {
+    /// Its key in the file; `PICLOUD_` and upper case make the variable, `-` for `_` makes the flag.
+    pub key: &'static str,
+    /// How the value is called in help.
+    pub value_name: &'static str,
+    /// What a value must be, for errors.
+    pub expected: &'static str,
+    /// What it is for.
+    pub doc: &'static str,
+    /// How it stands in the file.
+    pub shape: Shape,
+    /// Takes a value, or refuses it.
+    pub set: fn(&mut Settings, &str) -> Option<()>,
+    /// The value as text; empty where nothing is set.
+    pub show: fn(&Settings) -> String,
+}
+
+impl SettingRow {
+    /// `PICLOUD_DATA_DIR`
+    pub fn variable(&self) -> String {
+        format!("PICLOUD_{}", self.key.to_uppercase())
+    }
+
+    /// `data-dir`
+    pub fn flag(&self) -> String {
+        self.key.replace('_', "-")
+    }
+}
+
+/// Most compiled modules that may be kept; each takes tens of kilobytes.
+const MODULE_CACHE_SIZE_MAX: u32 = 65_536;
+/// Most runs at once; each has a thread with a deep stack.
+const CONCURRENCY_MAX: u32 = 1_024;
+
+/// All settings.
+pub const SETTINGS: &[SettingRow] = &[
+    SettingRow {
+        key: "data_dir",
+        value_name: "DIR",
+        expected: "a folder",
+        doc: "Where data lives",
+        shape: Shape::Text,
+        set: |settings, text| path(text).map(|dir| settings.data_dir = dir),
+        show: |settings| settings.data_dir.display().to_string(),
+    },
+    SettingRow {
+        key: "ingress_addr",
+        value_name: "ADDR:PORT",
+        expected: "an address and a port, such as `0.0.0.0:8080` or `[::]:8080`",
+        doc: "Where scripts' routes are answered (HTTP); port 0 takes a free one",
+        shape: Shape::Text,
+        set: |settings, text| address(text).map(|addr| settings.ingress_addr = addr),
+        show: |settings| settings.ingress_addr.to_string(),
+    },
+    SettingRow {
+        key: "admin_socket",
+        value_name: "FILE",
+        expected: "the path of a socket file",
+        doc: "Where the admin API listens for people of this machine",
+        shape: Shape::Text,
+        set: |settings, text| path(text).map(|file| settings.admin_socket = file),
+        show: |settings| settings.admin_socket.display().to_string(),
+    },
+    SettingRow {
+        key: "admin_addr",
+        value_name: "ADDR:PORT",
+        expected: "an address and a port, such as `0.0.0.0:8443`",
+        doc: "Where the admin API will listen for remote people (not in use yet)",
+        shape: Shape::Text,
+        set: |settings, text| address(text).map(|addr| settings.admin_addr = addr),
+        show: |settings| settings.admin_addr.to_string(),
+    },
+    SettingRow {
+        key: "mdns",
+        value_name: "true|false",
+        expected: "`true` or `false`",
+        doc: "Whether the appliance announces itself on the network (not in use yet)",
+        shape: Shape::Switch,
+        set: |settings, text| text.parse().ok().map(|on| settings.mdns = on),
+        show: |settings| settings.mdns.to_string(),
+    },
+    SettingRow {
+        key: "files_root",
+        value_name: "DIR",
+        expected: "a folder",
+        doc: "Where files of apps will live (not in use yet)",
+        shape: Shape::Text,
+        set: |settings, text| path(text).map(|dir| settings.files_root = Some(dir)),
+        show: |settings| settings.files_root.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default(),
+    },
+    SettingRow {
+        key: "database_url",
+        value_name: "URL",
+        expected: "nothing: this version stores in SQLite in the data folder",
+        doc: "Another store than SQLite (refused by this version)",
+        shape: Shape::Text,
+        // No URL is accepted until there is a second store: an appliance that silently kept its data
+        // elsewhere than it was told would be worse than one that does not start.
+        set: |_settings, _text| None,
+        show: |settings| settings.database_url.clone().unwrap_or_default(),
+    },
+    SettingRow {
+        key: "module_cache_size",
+        value_name: "N",
+        expected: "a number from 1 to 65536",
+        doc: "Compiled modules that a worker keeps",
+        shape: Shape::Number,
+        set: |settings, text| number(text, MODULE_CACHE_SIZE_MAX).map(|n| settings.module_cache_size = n),
+        show: |settings| settings.module_cache_size.to_string(),
+    },
+    SettingRow {
+        key: "concurrency",
+        value_name: "N",
+        expected: "a number from 1 to 1024",
+        doc: "Runs at once; more requests get 503 (default: 4 a core)",
+        shape: Shape::Number,
+        set: |settings, text| number(text, CONCURRENCY_MAX).map(|n| settings.concurrency = n),
+        show: |settings| settings.concurrency.to_string(),
+    },
+    SettingRow {
+        key: "worker_user",
+        value_name: "USER",
+        expected: "the name of a user",
+        doc: "Whom workers run as, where the appliance runs as root",
+        shape: Shape::Text,
+        set: |settings, text| (!text.is_empty()).then(|| settings.worker_user = Some(text.to_owned())),
+        show: |settings| settings.worker_user.clone().unwrap_or_default(),
+    },
+    SettingRow {
+        key: "log",
+        value_name: "LEVEL",
+        expected: "error, warn, info, debug or trace, also per module: `info,picloud_store=debug`",
+        doc: "What is logged on standard error",
+        shape: Shape::Text,
+        set: |settings, text| {
+            tracing_subscriber::EnvFilter::try_new(text).ok().filter(|_valid| !text.is_empty())?;
+            settings.log = text.to_owned();
+            Some(())
+        },
+        show: |settings| settings.log.clone(),
+    },
+];
+
+fn path(text: &str) -> Option<PathBuf> {
+    (!text.is_empty() && !text.contains('\0')).then(|| PathBuf::from(text))
+}
+
+fn address(text: &str) -> Option<SocketAddr> {
+    text.parse().ok()
+}
+
+fn number(text: &str, max: u32) -> Option<u32> {
+    text.parse().ok().filter(|n| (1..=max).contains(n))
+}

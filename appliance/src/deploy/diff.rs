@@ -1,0 +1,114 @@
+//! What differs between the app that is there and the one that is wanted. Pure.
+
+use super::check::Wanted;
+use picloud_model::bundle::{Change, ChangeAction};
+use picloud_model::hash::ContentHash;
+use picloud_model::limits::AppLimits;
+use picloud_model::script::ScriptKind;
+use picloud_store::AppState;
+use std::collections::BTreeMap;
+
+/// Every difference, in a stable order. `whole` shows new and removed sources in full, not only changed ones.
+pub fn diff(state: Option<&AppState>, wanted: &Wanted, whole: bool) -> Vec<Change> {
+    let mut changes = Vec::new();
+    if state.is_none() {
+        changes.push(Change {
+            action: ChangeAction::Create,
+            what: "app".to_owned(),
+            name: wanted.app.name.clone(),
+            diff: None,
+        });
+    }
+    let app = state.map(|state| &state.app);
+    let old_hosts = app.iter().flat_map(|app| &app.hosts).map(|host| (host.clone(), String::new())).collect();
+    let new_hosts = wanted.app.hosts.iter().map(|host| (host.clone(), String::new())).collect();
+    values("host", &old_hosts, &new_hosts, &mut changes);
+    let old_limits = app.map(|app| limits(&app.limits)).unwrap_or_default();
+    values("limit", &old_limits, &limits(&wanted.app.limits), &mut changes);
+    values("env", &app.map(|app| app.env.clone()).unwrap_or_default(), &wanted.app.env, &mut changes);
+    scripts(state, wanted, whole, &mut changes);
+    routes(state, wanted, &mut changes);
+    static_files(state, wanted, &mut changes);
+    changes
+}
+
+fn limits(limits: &AppLimits) -> BTreeMap<String, String> {
+    let json = serde_json::to_value(limits).unwrap_or_default();
+    let fields = json.as_object().cloned().unwrap_or_default();
+    fields.into_iter().map(|(name, value)| (name, value.to_string())).collect()
+}
+
+/// Compares two maps of names and values; an empty value has nothing to show.
+fn values(what: &str, old: &BTreeMap<String, String>, new: &BTreeMap<String, String>, changes: &mut Vec<Change>) {
+    let mut push = |action, name: &str, diff: Option<String>| {
+        changes.push(Change { action, what: what.to_owned(), name: name.to_owned(), diff });
+    };
+    let shown = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    for (name, value) in new {
+        match old.get(name) {
+            None => push(ChangeAction::Create, name, shown(value)),
+            Some(before) if before != value => {
+                push(ChangeAction::Update, name, Some(format!("{before} → {value}")));
+            }
+            Some(_same) => {}
+        }
+    }
+    for (name, value) in old.iter().filter(|(name, _value)| !new.contains_key(*name)) {
+        push(ChangeAction::Delete, name, shown(value));
+    }
+}
+
+fn scripts(state: Option<&AppState>, wanted: &Wanted, whole: bool, changes: &mut Vec<Change>) {
+    type Side<'a> = BTreeMap<(ScriptKind, &'a str), &'a str>;
+    let old: Side<'_> = state
+        .iter()
+        .flat_map(|state| &state.scripts)
+        .map(|(script, source)| ((script.kind, script.name.as_str()), source.as_ref()))
+        .collect();
+    let new: Side<'_> =
+        wanted.scripts.iter().map(|script| ((script.kind, script.name.as_str()), script.source.as_str())).collect();
+    let mut push = |action, (kind, name): (ScriptKind, &str), diff: Option<String>| {
+        let what = if kind == ScriptKind::Module { "module" } else { "script" };
+        changes.push(Change { action, what: what.to_owned(), name: name.to_owned(), diff });
+    };
+    // A script that became a module, or the reverse, is one that goes and one that comes.
+    for (key, source) in old.iter().filter(|(key, _source)| !new.contains_key(*key)) {
+        push(ChangeAction::Delete, *key, whole.then(|| unified(*key, source, "")));
+    }
+    for (key, source) in &new {
+        match old.get(key) {
+            None => push(ChangeAction::Create, *key, whole.then(|| unified(*key, "", source))),
+            Some(before) if before != source => {
+                push(ChangeAction::Update, *key, Some(unified(*key, before, source)));
+            }
+            Some(_same) => {}
+        }
+    }
+}
+
+fn unified((kind, name): (ScriptKind, &str), old: &str, new: &str) -> String {
+    let file = super::check::file_of(kind, name);
+    let text = similar::TextDiff::from_lines(old, new);
+    text.unified_diff().context_radius(3).header(&format!("a/{file}"), &format!("b/{file}")).to_string()
+}
+
+fn routes(state: Option<&AppState>, wanted: &Wanted, changes: &mut Vec<Change>) {
+    let shown = |route: &picloud_model::route::RouteSpec| {
+        let auth = match route.auth {
+            picloud_model::route::RouteAuth::Public => "",
+            picloud_model::route::RouteAuth::Key => " (auth = \"key\")",
+        };
+        (route.title(), format!("{}{auth}", route.script))
+    };
+    let old = state.iter().flat_map(|state| &state.routes).map(|route| shown(&route.spec)).collect();
+    values("route", &old, &wanted.routes.iter().map(shown).collect(), changes);
+}
+
+fn static_files(state: Option<&AppState>, wanted: &Wanted, changes: &mut Vec<Change>) {
+    let shown = |hash: ContentHash, bytes: usize| format!("{bytes} B, sha256 {}", hash.short());
+    let old = state.iter().flat_map(|state| &state.static_files);
+    let old = old.map(|file| (file.path.clone(), shown(file.hash, usize::try_from(file.size_bytes).unwrap_or(0))));
+    let new = wanted.static_files.iter();
+    let new = new.map(|file| (file.path.clone(), shown(ContentHash::of(&file.bytes), file.bytes.len())));
+    values("static", &old.collect(), &new.collect(), changes);
+}

@@ -1,0 +1,246 @@
+//! One script, one route, one app's fields: the same checks as a deploy, and the same one-after-the-other.
+
+use super::check::{self, WithHint, in_app_toml};
+use super::{Candidate, check_revision, graph};
+use crate::admin::from_store;
+use crate::appliance::Appliance;
+use picloud_model::app::{App, AppPatch, NewApp};
+use picloud_model::ids::RouteId;
+use picloud_model::problem::{Code, Problem};
+use picloud_model::protocol::AppSnapshot;
+use picloud_model::route::{Route, RouteSpec};
+use picloud_model::script::{Diagnostic, Script, ScriptInput, ScriptKind};
+use picloud_store::{Author, ScriptWrite};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+impl Appliance {
+    /// Makes an empty app.
+    pub async fn create_app(&self, mut app: NewApp) -> Result<App, Problem> {
+        picloud_model::name::check_app_name(&app.name)?;
+        check::check_app_fields(&mut app.hosts, &app.env, &app.limits).map_err(|errors| invalid(&app.name, errors))?;
+        let _alone = self.changes.lock().await;
+        let created = self.store.create_app(&app, self.clock.now_ms()).await.map_err(from_store)?;
+        self.registry.publish(created.id).await.map_err(from_store)?;
+        Ok(created)
+    }
+
+    /// Changes what `patch` names.
+    pub async fn patch_app(&self, app: &App, mut patch: AppPatch, expected: Option<i64>) -> Result<App, Problem> {
+        let env = patch.env.clone().unwrap_or_default();
+        let mut hosts = patch.hosts.clone().unwrap_or_default();
+        let limits = patch.limits.clone().unwrap_or_default();
+        check::check_app_fields(&mut hosts, &env, &limits).map_err(|errors| invalid(&app.name, errors))?;
+        patch.hosts = patch.hosts.is_some().then_some(hosts);
+        let _alone = self.changes.lock().await;
+        if let Some(hosts) = &patch.hosts {
+            let live = self.live(app)?;
+            self.refuse_ambiguity(candidate(&live, hosts, &specs(&live)))?;
+        }
+        let patched = self.store.patch_app(app.id, &patch, expected, self.clock.now_ms()).await.map_err(from_store)?;
+        self.registry.publish(app.id).await.map_err(from_store)?;
+        patched.ok_or_else(|| Problem::not_found("app", &app.name))
+    }
+
+    /// Removes an app with everything in it. Answers whether it was there.
+    pub async fn delete_app(&self, app: &App, expected: Option<i64>) -> Result<bool, Problem> {
+        let _alone = self.changes.lock().await;
+        let deleted = self.store.delete_app(app.id, expected).await.map_err(from_store)?;
+        self.registry.publish(app.id).await.map_err(from_store)?;
+        Ok(deleted)
+    }
+
+    /// Saves a version of one script or module.
+    pub async fn save_script(
+        &self,
+        app: &App,
+        name: &str,
+        input: ScriptInput,
+        author: &str,
+        expected: Option<i64>,
+    ) -> Result<Script, Problem> {
+        let limits = app.limits.resolve();
+        let (kind, file) = (input.kind, check::file_of(input.kind, name));
+        let checked = {
+            let (name, source) = (name.to_owned(), input.source.clone());
+            let limits = limits.clone();
+            tokio::task::spawn_blocking(move || check::check_source(&name, kind, &source, &limits)).await
+        };
+        let checked = checked.map_err(|error| {
+            tracing::error!(%error, "checking a script panicked");
+            Problem::internal()
+        })?;
+        let validated = checked.map_err(|errors| invalid_script(&file, errors))?;
+        let write = ScriptWrite { name: name.to_owned(), kind, source: input.source, imports: validated.imports };
+        let author = Author { name: author.to_owned(), message: input.message, at: self.clock.now_ms() };
+        let _alone = self.changes.lock().await;
+        self.check_graph(app, &write).await?;
+        let saved = self.store.save_script(app.id, &write, expected, &author).await.map_err(from_store)?;
+        self.registry.publish(app.id).await.map_err(from_store)?;
+        Ok(saved)
+    }
+
+    /// Removes a script or module. Answers whether it was there.
+    pub async fn delete_script(
+        &self,
+        app: &App,
+        name: &str,
+        expected: Option<i64>,
+        force: bool,
+    ) -> Result<bool, Problem> {
+        let _alone = self.changes.lock().await;
+        let deleted = self.store.delete_script(app.id, name, expected, force).await.map_err(|error| {
+            let mut problem = from_store(error);
+            if problem.code == Code::Conflict {
+                problem = problem.hint("remove those first, or delete with `force`");
+            }
+            problem
+        })?;
+        self.registry.publish(app.id).await.map_err(from_store)?;
+        Ok(deleted)
+    }
+
+    /// Runs a quarantined script again. Answers whether it was quarantined.
+    pub async fn release_script(&self, app: &App, name: &str) -> Result<bool, Problem> {
+        let _alone = self.changes.lock().await;
+        let released = self.store.release_script(app.id, name).await.map_err(from_store)?;
+        self.registry.publish(app.id).await.map_err(from_store)?;
+        Ok(released)
+    }
+
+    /// Adds a route.
+    pub async fn create_route(&self, app: &App, mut route: RouteSpec, expected: Option<i64>) -> Result<Route, Problem> {
+        check::check_route(&mut route).map_err(|errors| invalid(&app.name, errors))?;
+        let _alone = self.changes.lock().await;
+        let live = self.live(app)?;
+        match live.script(&route.script) {
+            Some(script) if script.kind == ScriptKind::Endpoint => {}
+            Some(_module) => {
+                let error =
+                    in_app_toml(format!("`{}` is a module", route.script)).with_hint("a route leads to an endpoint");
+                return Err(invalid(&app.name, vec![error]));
+            }
+            None => {
+                let error = in_app_toml(format!("script `{}` does not exist", route.script));
+                return Err(invalid(&app.name, vec![error.with_hint("save the script first")]));
+            }
+        }
+        let mut routes = specs(&live);
+        routes.push(route.clone());
+        self.refuse_ambiguity(candidate(&live, &live.hosts, &routes))?;
+        let now = self.store.app(&app.name).await.map_err(from_store)?;
+        let now = now.ok_or_else(|| Problem::not_found("app", &app.name))?;
+        check_revision(expected, now.revision)?;
+        let created = self.store.create_route(app.id, &route, now.revision, self.clock.now_ms()).await;
+        let created = created.map_err(from_store)?;
+        self.registry.publish(app.id).await.map_err(from_store)?;
+        Ok(created)
+    }
+
+    /// Removes a route. Answers whether it was there.
+    pub async fn delete_route(&self, app: &App, id: RouteId) -> Result<bool, Problem> {
+        let _alone = self.changes.lock().await;
+        let deleted = self.store.delete_route(app.id, id, self.clock.now_ms()).await.map_err(from_store)?;
+        self.registry.publish(app.id).await.map_err(from_store)?;
+        Ok(deleted)
+    }
+
+    fn live(&self, app: &App) -> Result<Arc<AppSnapshot>, Problem> {
+        self.registry.app(app.id).ok_or_else(|| Problem::not_found("app", &app.name))
+    }
+
+    /// Checks the imports of one script together with everything it reaches and everything that reaches it.
+    async fn check_graph(&self, app: &App, write: &ScriptWrite) -> Result<(), Problem> {
+        let live = self.live(app)?;
+        let mut modules: BTreeSet<String> = live
+            .scripts
+            .iter()
+            .filter(|script| script.kind == ScriptKind::Module && script.name != write.name)
+            .map(|script| script.name.clone())
+            .collect();
+        let stored = self.store.script(app.id, &write.name).await.map_err(from_store)?;
+        let mut graph = BTreeMap::from([(write.name.clone(), write.imports.clone())]);
+        let mut above = BTreeSet::new();
+        if let Some((script, _version)) = stored {
+            let mut next = vec![script.id];
+            while let Some(id) = next.pop() {
+                for importer in self.store.importers(id).await.map_err(from_store)? {
+                    if above.insert(importer.name.clone()) {
+                        next.push(importer.id);
+                    }
+                }
+            }
+        }
+        if write.kind == ScriptKind::Module {
+            modules.insert(write.name.clone());
+        } else if !above.is_empty() {
+            let detail = format!("module `{}` cannot become an endpoint while others import it", write.name);
+            return Err(Problem::new(Code::Conflict, detail).conflicts(above.into_iter().collect()));
+        }
+        let mut next: Vec<String> = write.imports.iter().cloned().chain(above).collect();
+        while let Some(name) = next.pop() {
+            if graph.contains_key(&name) {
+                continue;
+            }
+            let Some((script, _version)) = self.store.script(app.id, &name).await.map_err(from_store)? else {
+                continue;
+            };
+            let imports = self.store.imports(script.id).await.map_err(from_store)?;
+            next.extend(imports.iter().cloned());
+            graph.insert(name, imports);
+        }
+        let errors: Vec<Diagnostic> = graph::check(&graph, &modules, &app.limits.resolve())
+            .into_iter()
+            .map(|(who, error)| {
+                let kind = if modules.contains(&who) { ScriptKind::Module } else { ScriptKind::Endpoint };
+                Diagnostic { file: Some(check::file_of(kind, &who)), ..error }
+            })
+            .collect();
+        if errors.is_empty() {
+            return Ok(());
+        }
+        Err(Problem::new(Code::InvalidScript, format!("the imports of `{}` do not hold together", write.name))
+            .errors(errors))
+    }
+}
+
+fn specs(live: &AppSnapshot) -> Vec<RouteSpec> {
+    let spec = |route: &picloud_model::protocol::RouteEntry| RouteSpec {
+        methods: route.methods.clone(),
+        path: route.path.clone(),
+        script: route.script.clone(),
+        auth: route.auth,
+    };
+    live.routes.iter().map(spec).collect()
+}
+
+fn candidate<'a>(live: &'a AppSnapshot, hosts: &'a [String], routes: &'a [RouteSpec]) -> Candidate<'a> {
+    Candidate { id: Some(live.id), name: &live.name, hosts, limits: None, routes, scripts: live.scripts.clone() }
+}
+
+fn invalid(app: &str, mut errors: Vec<Diagnostic>) -> Problem {
+    // There is no `app.toml` here: what was sent is one thing, and the message names it.
+    for error in &mut errors {
+        error.file = None;
+    }
+    match errors.as_mut_slice() {
+        [only] => {
+            let problem = Problem::new(Code::Invalid, std::mem::take(&mut only.message));
+            match only.hint.take() {
+                Some(hint) => problem.hint(hint),
+                None => problem,
+            }
+        }
+        _ => {
+            Problem::new(Code::Invalid, format!("{} things in app `{app}` are not right", errors.len())).errors(errors)
+        }
+    }
+}
+
+/// The problem of a source that does not compile or validate.
+pub fn invalid_script(file: &str, mut errors: Vec<Diagnostic>) -> Problem {
+    for error in &mut errors {
+        error.file = Some(file.to_owned());
+    }
+    Problem::new(Code::InvalidScript, format!("{file} cannot be saved; nothing was changed")).errors(errors)
+}

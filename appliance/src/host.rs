@@ -1,0 +1,158 @@
+//! What workers ask, answered from the store; and what becomes of runs whose worker died.
+
+use crate::kv;
+use crate::registry::Registry;
+use crate::tasks::history::History;
+use crate::tasks::kv_expiry::ExpirySignal;
+use async_trait::async_trait;
+use picloud_model::clock::{Clock, UnixMs};
+use picloud_model::execution::{Execution, Outcome, Usage};
+use picloud_model::problem::{Code, Problem};
+use picloud_model::protocol::{Caller, STATIC_CHUNK_BYTES_MAX, ServiceFailure, ServiceReply, ServiceRequest, Snapshot};
+use picloud_orchestrator::supervisor::{Host, HostError, LostRun};
+use picloud_store::Store;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Times that a version may take its worker down before it is not run any more.
+pub const QUARANTINE_AFTER_CRASHES: u32 = 3;
+
+/// Answers workers from the store.
+pub struct StoreHost {
+    /// Where everything durable is.
+    pub store: Arc<dyn Store>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// The live apps.
+    pub registry: Arc<Registry>,
+    /// Where finished runs go.
+    pub history: History,
+    /// Woken when an entry gets a time to live.
+    pub expiry: ExpirySignal,
+    /// This machine's name.
+    pub node: String,
+}
+
+#[async_trait]
+impl Host for StoreHost {
+    async fn call(
+        &self,
+        caller: Caller,
+        deadline: Duration,
+        request: ServiceRequest,
+    ) -> Result<ServiceReply, ServiceFailure> {
+        match tokio::time::timeout(deadline, self.answer(caller, request)).await {
+            Ok(answer) => answer,
+            Err(_elapsed) => Err(failure(Code::Deadline, "the store did not answer before the run's deadline")),
+        }
+    }
+
+    async fn snapshot(&self) -> Result<Snapshot, HostError> {
+        Ok(Snapshot { revision: 0, apps: self.registry.all() })
+    }
+
+    fn executions(&self, executions: Vec<Execution>) {
+        self.history.push(executions);
+    }
+
+    async fn worker_lost(&self, runs: Vec<LostRun>) {
+        for run in runs {
+            self.record_lost(run).await;
+        }
+    }
+}
+
+impl StoreHost {
+    async fn answer(&self, caller: Caller, request: ServiceRequest) -> Result<ServiceReply, ServiceFailure> {
+        let Some(app) = self.registry.app(caller.app) else {
+            return Err(failure(Code::NotFound, "the app of this run does not exist any more"));
+        };
+        match request {
+            ServiceRequest::Kv(request) => {
+                kv::check(&request, &app.limits).map_err(from_problem)?;
+                let now = self.clock.now_ms();
+                let expires_at = kv::expires_at(&request, now);
+                let reply = self.store.kv(caller.app, request, now).await;
+                let reply = reply.map_err(|error| from_problem(crate::admin::from_store(error)))?;
+                if let Some(at) = expires_at {
+                    self.expiry.expires(at);
+                }
+                Ok(ServiceReply::Kv(reply))
+            }
+            ServiceRequest::Source(hash) => {
+                let source = self.store.source(hash).await;
+                let source = source.map_err(|error| from_problem(crate::admin::from_store(error)))?;
+                Ok(ServiceReply::Source(source.map(|text| text.to_string())))
+            }
+            ServiceRequest::Static { hash, offset, len } => {
+                let len = len.min(STATIC_CHUNK_BYTES_MAX);
+                let bytes = self.store.static_bytes(hash, offset, len).await;
+                match bytes.map_err(|error| from_problem(crate::admin::from_store(error)))? {
+                    Some(bytes) => Ok(ServiceReply::Bytes(bytes)),
+                    None => Err(failure(Code::NotFound, "the file is not stored any more")),
+                }
+            }
+        }
+    }
+
+    /// Keeps the lost run and, when its version did this too often, stops running it.
+    async fn record_lost(&self, run: LostRun) {
+        let now = self.clock.now_ms();
+        let app = self.registry.app(run.app).map_or_else(|| format!("#{}", run.app), |app| app.name.clone());
+        let crashes = self
+            .store
+            .record_crash(run.app, &run.script, run.version, run.execution_id, QUARANTINE_AFTER_CRASHES, now)
+            .await
+            .unwrap_or_else(|error| {
+                tracing::error!(%app, script = %run.script, %error, "a lost run could not be counted");
+                0
+            });
+        tracing::warn!(
+            %app, script = %run.script, version = run.version, execution.id = %run.execution_id, crashes,
+            "a run took its worker down"
+        );
+        if crashes >= QUARANTINE_AFTER_CRASHES {
+            tracing::warn!(
+                %app, script = %run.script, version = run.version, crashes,
+                "the script is in quarantine: save a new version, or `picloud scripts release {}`", run.script
+            );
+            if let Err(error) = self.registry.publish(run.app).await {
+                tracing::error!(%app, %error, "the quarantine could not be handed to the worker");
+            }
+        }
+        self.history.push(vec![lost_execution(run, app, self.node.clone(), now)]);
+    }
+}
+
+fn lost_execution(run: LostRun, app: String, node: String, now: UnixMs) -> Execution {
+    let detail = format!("script `{}` version {} took its worker process down", run.script, run.version);
+    let mut problem =
+        Problem::new(Code::WorkerLost, detail).hint("its next runs go on; after three, it is quarantined");
+    problem.execution_id = Some(run.execution_id);
+    Execution {
+        id: run.execution_id,
+        root_id: run.execution_id,
+        app_id: run.app,
+        app,
+        script: run.script,
+        version: run.version,
+        node,
+        cause: run.cause,
+        outcome: Outcome::WorkerLost,
+        status: problem.status,
+        started_at: run.started_at,
+        duration_us: u64::try_from((now - run.started_at).max(0)).unwrap_or(0) * 1000,
+        usage: Usage::default(),
+        error_json: serde_json::to_string(&problem).unwrap_or_default(),
+        logs: Vec::new(),
+        logs_dropped: 0,
+    }
+}
+
+fn failure(code: Code, message: &str) -> ServiceFailure {
+    ServiceFailure { code, message: message.to_owned() }
+}
+
+fn from_problem(problem: Problem) -> ServiceFailure {
+    ServiceFailure { code: problem.code, message: problem.detail }
+}

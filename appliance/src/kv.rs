@@ -1,0 +1,67 @@
+//! Keys and values at the appliance's edge: what a worker or a person sends is checked here, again.
+
+use picloud_model::clock::UnixMs;
+use picloud_model::kv::{KvRequest, check_collection, check_key};
+use picloud_model::limits::Limits;
+use picloud_model::problem::{Code, Problem};
+
+/// Refuses names of a wrong shape, and values that are too large or no JSON.
+pub fn check(request: &KvRequest, limits: &Limits) -> Result<(), Problem> {
+    let malformed = |message: String| Problem::new(Code::Malformed, message);
+    let key_of = |key: &str| {
+        check_key(key, limits.kv_key_bytes)
+            .map_err(|message| malformed(message).limit("kv_key_bytes", limits.kv_key_bytes))
+    };
+    match request {
+        KvRequest::Set { collection, key, value, .. } => {
+            check_collection(collection).map_err(malformed)?;
+            key_of(key)?;
+            check_value(key, value, limits)
+        }
+        KvRequest::Get { collection, key }
+        | KvRequest::Has { collection, key }
+        | KvRequest::Delete { collection, key, .. }
+        | KvRequest::Incr { collection, key, .. } => {
+            check_collection(collection).map_err(malformed)?;
+            key_of(key)
+        }
+        KvRequest::List { collection, query } => {
+            check_collection(collection).map_err(malformed)?;
+            check_page(query.limit)
+        }
+    }
+}
+
+/// When the entry it sets ceases to be there, if ever.
+pub fn expires_at(request: &KvRequest, now: UnixMs) -> Option<UnixMs> {
+    match request {
+        KvRequest::Set { ttl_ms: Some(ttl_ms), .. } => Some(now.saturating_add_unsigned(*ttl_ms)),
+        _ => None,
+    }
+}
+
+fn check_value(key: &str, value: &[u8], limits: &Limits) -> Result<(), Problem> {
+    let max = limits.kv_value_bytes;
+    if value.len() as u64 > max {
+        let detail = format!("the value of key `{key}` has {} bytes, more than kv_value_bytes = {max}", value.len());
+        return Err(Problem::new(Code::TooLarge, detail).limit("kv_value_bytes", max));
+    }
+    serde_json::from_slice::<serde::de::IgnoredAny>(value).map(|_any| ()).map_err(|error| {
+        Problem::new(Code::Malformed, format!("the value of key `{key}` is no JSON: {error}"))
+            .hint("text needs its quotes: \"like this\"")
+    })
+}
+
+/// Refuses a page size of 0 or above the ceiling.
+pub fn check_page(limit: u32) -> Result<(), Problem> {
+    let ceiling = list_page_ceiling();
+    if limit == 0 || u64::from(limit) > ceiling {
+        return Err(Problem::new(Code::Malformed, format!("`limit` is {limit}, not between 1 and {ceiling}"))
+            .limit("list_page", ceiling));
+    }
+    Ok(())
+}
+
+fn list_page_ceiling() -> u64 {
+    picloud_model::limits::by_name()["list_page"].ceiling
+}

@@ -1,0 +1,75 @@
+//! The apps as the worker sees them: what is published, in which order, and from when on.
+//!
+//! Kept in memory so that a starting worker is fed, a deploy is checked against all other apps, and an
+//! effect is checked against its app's limits, without asking the store.
+
+use picloud_model::ids::AppId;
+use picloud_model::protocol::AppSnapshot;
+use picloud_orchestrator::supervisor::Supervisor;
+use picloud_store::{Store, StoreError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+/// All live apps.
+pub struct Registry {
+    store: Arc<dyn Store>,
+    apps: RwLock<BTreeMap<AppId, Arc<AppSnapshot>>>,
+    /// Set once the first worker runs; a change before that is in the snapshot the worker starts with.
+    supervisor: OnceLock<Supervisor>,
+    /// Held while one change goes out, so that the worker gets changes of one app in the store's order.
+    publishing: tokio::sync::Mutex<()>,
+}
+
+impl Registry {
+    /// Reads all apps from the store.
+    pub async fn load(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        let apps = store.snapshot().await?.into_iter().map(|app| (app.id, Arc::new(app))).collect();
+        Ok(Self {
+            store,
+            apps: RwLock::new(apps),
+            supervisor: OnceLock::new(),
+            publishing: tokio::sync::Mutex::new(()),
+        })
+    }
+
+    /// From now on, changes go to this worker's parent side.
+    pub fn attach(&self, supervisor: Supervisor) {
+        let attached = self.supervisor.set(supervisor);
+        debug_assert!(attached.is_ok(), "there is one supervisor");
+    }
+
+    /// The app as it is published.
+    pub fn app(&self, id: AppId) -> Option<Arc<AppSnapshot>> {
+        self.apps.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
+    }
+
+    /// All apps as they are published.
+    pub fn all(&self) -> Vec<Arc<AppSnapshot>> {
+        self.apps.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Takes the app from the store and hands it to the worker; returns once requests are answered from it.
+    ///
+    /// A worker that does not take it is not the caller's failure: what was committed stays committed, and
+    /// the worker's successor starts with it.
+    pub async fn publish(&self, id: AppId) -> Result<(), StoreError> {
+        let _in_order = self.publishing.lock().await;
+        let snapshot = self.store.app_snapshot(id).await?.map(Arc::new);
+        {
+            let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
+            match &snapshot {
+                Some(app) => apps.insert(id, Arc::clone(app)),
+                None => apps.remove(&id),
+            };
+        }
+        let Some(supervisor) = self.supervisor.get() else { return Ok(()) };
+        let told = match snapshot {
+            Some(app) => supervisor.app_changed(AppSnapshot::clone(&app)).await,
+            None => supervisor.app_removed(id).await,
+        };
+        if let Err(error) = told {
+            tracing::warn!(app.id = %id, %error, "the worker did not take a change in time; its successor will");
+        }
+        Ok(())
+    }
+}

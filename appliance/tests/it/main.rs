@@ -1,0 +1,23 @@
+//! The appliance as its users meet it: real processes, real sockets.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod crashes;
+mod deploys;
+mod dev;
+mod http_rules;
+mod kv;
+mod scripts;
+mod starting;
+
+use serde_json::{Value, json};
+
+/// An app with one endpoint `hello` at `GET /`.
+fn hello(app: &str, source: &str) -> Value {
+    json!({
+        "name": app,
+        "routes": [{ "methods": ["GET"], "path": "/", "script": "hello" }],
+        "scripts": { "hello": source },
+    })
+}

@@ -1,0 +1,126 @@
+//! The apps that are measured, and the requests sent to them.
+
+use crate::load::request;
+use picloud_model::bundle::Bundle;
+use picloud_model::route::{RouteAuth, RouteSpec};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// Answers a constant.
+const HELLO: &str = "#{hello: \"world\"}\n";
+/// Adds up the numbers of a JSON body.
+const SUM: &str = "\
+let body = ctx.request.json();
+let sum = 0;
+for number in body.numbers { sum += number; }
+#{count: body.numbers.len(), sum: sum}
+";
+/// Adds 1 to a durable key.
+const COUNT: &str = "#{count: kv::collection(\"counters\").incr(ctx.request.params.key, 1)}\n";
+/// Computes for some 10 ms.
+const FIB: &str = "fn fib(n) { if n < 2 { n } else { fib(n - 1) + fib(n - 2) } }\n#{fib: fib(20)}\n";
+
+/// Numbers in the JSON body.
+const NUMBERS: i64 = 20;
+/// Size of the JSON body.
+const BODY_BYTES: usize = 1024;
+/// Keys that are counted.
+const KEYS: usize = 1000;
+
+fn app(name: &str) -> Bundle {
+    Bundle { name: name.to_owned(), ..Bundle::default() }
+}
+
+fn route(path: &str, script: &str) -> RouteSpec {
+    RouteSpec { methods: Vec::new(), path: path.to_owned(), script: script.to_owned(), auth: RouteAuth::Public }
+}
+
+/// The app `default` with the paths that the raw server has too.
+pub(crate) fn standard() -> Bundle {
+    let mut bundle = app("default");
+    for (path, script, source) in
+        [("/hello", "hello", HELLO), ("/sum", "sum", SUM), ("/count/{key}", "count", COUNT), ("/fib", "fib", FIB)]
+    {
+        bundle.scripts.insert(script.to_owned(), source.to_owned());
+        bundle.routes.push(route(path, script));
+    }
+    bundle
+}
+
+pub(crate) fn hello_requests() -> Arc<Vec<Vec<u8>>> {
+    Arc::new(vec![request("GET", "/hello", b"")])
+}
+
+pub(crate) fn fib_requests() -> Arc<Vec<Vec<u8>>> {
+    Arc::new(vec![request("GET", "/fib", b"")])
+}
+
+pub(crate) fn sum_requests() -> Arc<Vec<Vec<u8>>> {
+    let numbers: Vec<i64> = (0..NUMBERS).map(|n| n * 37 + 1).collect();
+    let mut body = serde_json::json!({"name": "sensor", "numbers": numbers, "note": ""});
+    let filled = BODY_BYTES - body.to_string().len();
+    body["note"] = "x".repeat(filled).into();
+    Arc::new(vec![request("POST", "/sum", body.to_string().as_bytes())])
+}
+
+pub(crate) fn count_requests() -> Arc<Vec<Vec<u8>>> {
+    Arc::new((0..KEYS).map(|key| request("POST", &format!("/count/key-{key}"), b"")).collect())
+}
+
+/// The path of route `index` of an app, as a pattern and as somebody asks for it.
+fn routed_path(index: usize) -> (String, String) {
+    match index % 3 {
+        0 => (format!("/r{index}/list"), format!("/r{index}/list")),
+        1 => (format!("/r{index}/items/{{id}}"), format!("/r{index}/items/4711")),
+        _ => (format!("/r{index}/files/{{*rest}}"), format!("/r{index}/files/a/b.txt")),
+    }
+}
+
+/// `apps` apps of `routes` routes each, and the paths that ask for every one of them.
+pub(crate) fn routed(apps: usize, routes: usize) -> (Vec<Bundle>, Vec<String>) {
+    let mut paths = Vec::new();
+    let bundles = (0..apps)
+        .map(|number| {
+            let mut bundle = app(&format!("app{number}"));
+            bundle.scripts.insert("hello".to_owned(), HELLO.to_owned());
+            for index in 0..routes {
+                let (pattern, path) = routed_path(index);
+                bundle.routes.push(route(&pattern, "hello"));
+                paths.push(format!("/app{number}{path}"));
+            }
+            bundle
+        })
+        .collect();
+    (bundles, paths)
+}
+
+/// `scripts` different scripts in `apps` apps, one route each app; the first app also answers `/hello`.
+pub(crate) fn stored(apps: usize, scripts: usize) -> Vec<Bundle> {
+    let mut bundles = vec![standard()];
+    for number in 0..apps {
+        let mut bundle = app(&format!("app{number}"));
+        for script in 0..scripts / apps {
+            let mut source = String::from("let total = 0;\n");
+            for line in 0..10 {
+                writeln!(source, "total += {};", number * scripts + script + line).expect("a string takes everything");
+            }
+            source.push_str("#{total: total}\n");
+            bundle.scripts.insert(format!("script_{script}"), source);
+        }
+        bundle.routes.push(route("/", "script_0"));
+        bundles.push(bundle);
+    }
+    bundles
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_json_body_is_one_kilobyte() {
+        let request = String::from_utf8(sum_requests()[0].clone()).unwrap();
+        let (_, body) = request.split_once("\r\n\r\n").unwrap();
+        assert_eq!(body.len(), BODY_BYTES);
+    }
+}

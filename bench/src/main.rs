@@ -1,0 +1,129 @@
+//! Benchmarks: each runs the real appliance beside the raw limit of the same work, and compares the two.
+//!
+//! `cargo run --release -p picloud-bench -- all`; the figures seen stand in bench/README.md. Everything is on
+//! loopback, ends by itself, and stops only the processes it started.
+//! To add a bench: a file in `cases/`, a variant of [`Bench`], and its arm in [`Bench::run`].
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench prints its table")]
+
+mod admin;
+mod apps;
+mod cases;
+mod load;
+mod process;
+mod raw;
+mod report;
+mod server;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use report::Row;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// PiCloud beside the raw limit, in one run.
+#[derive(Parser)]
+struct Arguments {
+    /// The appliance to measure; built beside this program where absent.
+    #[arg(long, global = true)]
+    appliance: Option<PathBuf>,
+    /// Seconds of one round of load.
+    #[arg(long, global = true, default_value_t = 3)]
+    round_s: u64,
+    /// Rounds for each server, taken in turn.
+    #[arg(long, global = true, default_value_t = 4)]
+    rounds: u32,
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Clone, Subcommand)]
+enum Bench {
+    /// All of them, one after the other.
+    All,
+    /// Answer a constant.
+    Hello,
+    /// Parse a JSON body of 1 KB, add up 20 numbers, answer JSON.
+    Json,
+    /// Add 1 to a durable key and answer it.
+    Counter,
+    /// Hello on 8 connections while 4 others compute fib(20).
+    Mix,
+    /// 10 000 routes in 100 apps against 10 routes.
+    Routes,
+    /// Start to first answer, with 10 and with 10 000 scripts.
+    Start,
+    /// What an appliance costs while nothing happens.
+    Idle {
+        /// How long to watch.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
+    /// The raw limit itself: a plain axum server (the benches start it).
+    #[command(hide = true)]
+    RawServer {
+        /// Where to listen.
+        address: SocketAddr,
+        /// Keep counters in a store in this folder.
+        #[arg(long)]
+        store: Option<PathBuf>,
+    },
+}
+
+/// What every bench needs to know.
+struct Setup {
+    appliance: PathBuf,
+    round_s: u64,
+    rounds: u32,
+}
+
+impl Bench {
+    fn run(&self, setup: &Setup) -> Result<Vec<Row>> {
+        match self {
+            Self::All => {
+                let mut rows = Vec::new();
+                let idle = Self::Idle { seconds: 60 };
+                for bench in [Self::Hello, Self::Json, Self::Counter, Self::Mix, Self::Routes, Self::Start, idle] {
+                    rows.extend(bench.run(setup)?);
+                }
+                Ok(rows)
+            }
+            Self::Hello => cases::answer::hello(setup),
+            Self::Json => cases::answer::json(setup),
+            Self::Counter => cases::counter::run(setup),
+            Self::Mix => cases::mix::run(setup),
+            Self::Routes => cases::routes::run(setup),
+            Self::Start => cases::start::run(setup),
+            Self::Idle { seconds } => cases::idle::run(setup, *seconds),
+            Self::RawServer { address, store } => raw::serve(*address, store.as_deref()).map(|()| Vec::new()),
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Answers whether every goal was met.
+fn run(arguments: &Arguments) -> Result<bool> {
+    if let Bench::RawServer { .. } = arguments.bench {
+        arguments.bench.run(&Setup { appliance: PathBuf::new(), round_s: 0, rounds: 0 })?;
+        return Ok(true);
+    }
+    let appliance = match &arguments.appliance {
+        Some(path) => path.clone(),
+        None => server::build_appliance()?,
+    };
+    let setup = Setup { appliance, round_s: arguments.round_s, rounds: arguments.rounds };
+    println!("{}", report::machine());
+    let rows = arguments.bench.run(&setup)?;
+    println!("{}", report::table(&rows));
+    Ok(rows.iter().all(|row| row.holds != Some(false)))
+}

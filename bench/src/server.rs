@@ -1,0 +1,155 @@
+//! Starts the servers that are measured, and ends them when they are dropped.
+
+use crate::{admin, load};
+use anyhow::{Context, Result, bail, ensure};
+use picloud_model::bundle::Bundle;
+use std::fs::File;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// How long a server may take to listen.
+const LISTEN_WAIT: Duration = Duration::from_secs(10);
+/// How long it may take to stop when asked to.
+const STOP_WAIT: Duration = Duration::from_secs(10);
+/// Between two tries to connect.
+const RETRY: Duration = Duration::from_micros(500);
+
+/// A process that serves HTTP on `address`.
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Server {
+    /// The process whose descendants count too.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A plain axum server, with a store in `store` if one is given.
+    pub(crate) fn raw(folder: &Path, store: Option<&Path>) -> Result<Self> {
+        let address = free_address()?;
+        let mut command = Command::new(std::env::current_exe().context("find this program")?);
+        command.arg("raw-server").arg(address.to_string());
+        if let Some(store) = store {
+            command.arg("--store").arg(store);
+        }
+        Self::start(command, address, folder.join("raw.log"))
+    }
+
+    /// An appliance with its data in `data`.
+    pub(crate) fn appliance(program: &Path, data: &Path) -> Result<Self> {
+        let address = free_address()?;
+        let mut command = Command::new(program);
+        command.arg("serve").arg("--data-dir").arg(data).arg("--ingress-addr").arg(address.to_string());
+        command.arg("--admin-socket").arg(admin_socket(data));
+        Self::start(command, address, data.join("bench.log"))
+    }
+
+    fn start(mut command: Command, address: SocketAddr, log: PathBuf) -> Result<Self> {
+        let output = File::create(&log).with_context(|| format!("create `{}`", log.display()))?;
+        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        let child = command.spawn().with_context(|| format!("start {command:?}"))?;
+        let mut server = Self { address, child, log };
+        server.wait_for(|server| TcpStream::connect(server.address).is_ok(), LISTEN_WAIT)?;
+        Ok(server)
+    }
+
+    fn wait_for(&mut self, holds: impl Fn(&Self) -> bool, wait: Duration) -> Result<()> {
+        let start = Instant::now();
+        while !holds(self) {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the server ended with {status}:\n{}", self.printed());
+            }
+            ensure!(start.elapsed() < wait, "the server is not ready after {wait:?}:\n{}", self.printed());
+            std::thread::sleep(RETRY);
+        }
+        Ok(())
+    }
+
+    fn printed(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Asks it to stop and waits until it has.
+    pub(crate) fn stop(mut self) -> Result<()> {
+        let status = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().context("run kill")?;
+        ensure!(status.success(), "the server could not be told to stop");
+        let start = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            ensure!(start.elapsed() < STOP_WAIT, "the server did not stop within {STOP_WAIT:?}:\n{}", self.printed());
+            std::thread::sleep(RETRY);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Nothing can be done about a process that is gone already. A worker ends with its parent.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// An appliance with its data folder.
+pub(crate) struct Appliance {
+    pub(crate) server: Server,
+    pub(crate) data: TempDir,
+}
+
+impl Appliance {
+    /// Starts one and deploys `bundles` to it.
+    pub(crate) fn with(program: &Path, bundles: &[Bundle]) -> Result<Self> {
+        let data = data_folder()?;
+        let mut server = Server::appliance(program, data.path())?;
+        let socket = admin_socket(data.path());
+        server.wait_for(|_| socket.exists(), LISTEN_WAIT)?;
+        for bundle in bundles {
+            admin::deploy(&socket, bundle)?;
+        }
+        Ok(Self { server, data })
+    }
+}
+
+/// Both answer the same, or the comparison means nothing.
+pub(crate) fn same_answer(raw: &Server, ours: &Server, request: &[u8]) -> Result<()> {
+    let [limit, own] = [load::once(raw.address, request)?, load::once(ours.address, request)?];
+    ensure!(limit == own, "the raw server answers {limit}, PiCloud {own}");
+    Ok(())
+}
+
+/// A folder on a real disk: in a memory file system nothing is written anywhere.
+pub(crate) fn data_folder() -> Result<TempDir> {
+    let program = std::env::current_exe().context("find this program")?;
+    let folder = program.parent().context("find the folder of this program")?;
+    tempfile::Builder::new().prefix("bench-").tempdir_in(folder).context("make a data folder")
+}
+
+fn admin_socket(data: &Path) -> PathBuf {
+    data.join("admin.sock")
+}
+
+/// An address that was free a moment ago.
+fn free_address() -> Result<SocketAddr> {
+    Ok(TcpListener::bind(("127.0.0.1", 0)).context("find a free port")?.local_addr()?)
+}
+
+/// Builds the appliance with this program's own profile and answers where it is.
+pub(crate) fn build_appliance() -> Result<PathBuf> {
+    let own = std::env::current_exe().context("find this program")?;
+    let folder = own.parent().context("find the folder of this program")?;
+    let profile = folder.file_name().and_then(|name| name.to_str()).context("read this program's profile")?;
+    ensure!(profile != "debug", "an unoptimised build says nothing: run `cargo run --release -p picloud-bench -- all`");
+    let status = Command::new("cargo")
+        .args(["build", "--package", "picloud-appliance", "--bin", "picloud-appliance", "--profile", profile])
+        .stdin(Stdio::null())
+        .status()
+        .context("start cargo")?;
+    ensure!(status.success(), "the appliance does not build");
+    Ok(folder.join("picloud-appliance"))
+}

@@ -1,0 +1,86 @@
+//! A source compiled and checked: what is kept for each content hash.
+//!
+//! Save and load go through the same [`Program::compile`], so that what was refused once is refused always, also
+//! when it came in another way.
+
+use crate::engine;
+use crate::sdk;
+use crate::validate::{self, Import};
+use picloud_model::limits::Limits;
+use picloud_model::script::{Diagnostic, ScriptKind};
+use rhai::{AST, ParseErrorType, Position};
+
+/// A compiled source.
+pub(crate) struct Program {
+    /// The tree, with the script's name as its source.
+    pub(crate) ast: AST,
+    /// The SDK's namespaces it names.
+    pub(crate) used: sdk::Used,
+    /// Whether `ctx` must be found where a closure captures it; of modules it is not known before they are there.
+    pub(crate) resolves_ctx: bool,
+    /// What it imports, each once, in the order of the source.
+    pub(crate) imports: Vec<Import>,
+    /// What is doubtful but allowed.
+    pub(crate) warnings: Vec<Diagnostic>,
+}
+
+impl Program {
+    /// Compiles and checks `source`, naming all that is wrong with it as far as its syntax allows.
+    pub(crate) fn compile(
+        name: &str,
+        kind: ScriptKind,
+        source: &str,
+        limits: &Limits,
+    ) -> Result<Self, Vec<Diagnostic>> {
+        if source.len() as u64 > limits.source_bytes {
+            return Err(vec![Diagnostic {
+                file: None,
+                line: 0,
+                column: 0,
+                message: format!("the source has {} bytes, more than source_bytes = {}", source.len(), limits.source_bytes),
+                hint: Some("move functions into modules, or raise `source_bytes` in [limits] of app.toml".to_owned()),
+            }]);
+        }
+        let mut ast = engine::to_compile(limits)
+            .compile(source)
+            .map_err(|error| vec![syntax_error(error.err_type(), error.position(), limits)])?;
+        ast.set_source(name);
+        let findings = validate::check(&ast, kind);
+        if !findings.errors.is_empty() {
+            return Err(findings.errors);
+        }
+        let resolves_ctx = findings.captures_ctx || !findings.imports.is_empty();
+        Ok(Self { resolves_ctx, used: findings.used, imports: findings.imports, warnings: findings.warnings, ast })
+    }
+}
+
+/// What Rhai's parser stopped at.
+fn syntax_error(error: &ParseErrorType, position: Position, limits: &Limits) -> Diagnostic {
+    let hint = match error {
+        ParseErrorType::ExprTooDeep => Some(format!(
+            "expression_depth is {}: split the expression, or the chain of operators, into several lets",
+            limits.expression_depth
+        )),
+        ParseErrorType::Reserved(word) if word == "eval" => Some("scripts cannot make code; call a function".to_owned()),
+        ParseErrorType::WrongFnDefinition => Some("move the function to the top level of the script".to_owned()),
+        ParseErrorType::MissingToken(token, _) => Some(format!("a `{token}` is missing here or before")),
+        ParseErrorType::UnexpectedEOF => Some("a bracket or a string is not closed".to_owned()),
+        _ => None,
+    };
+    Diagnostic {
+        file: None,
+        line: position.line().unwrap_or(0),
+        column: position.position().unwrap_or(0),
+        message: sentence(&error.to_string()),
+        hint,
+    }
+}
+
+/// Rhai's message as the rest of ours are written: from a small letter on.
+fn sentence(message: &str) -> String {
+    let mut letters = message.chars();
+    match letters.next() {
+        Some(first) => first.to_lowercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}

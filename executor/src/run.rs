@@ -1,0 +1,230 @@
+//! Running: from a script and a request to an answer, under the run's memory account, with nothing left behind.
+
+use crate::alloc::{self, Account, Budget, Caps, Exempt};
+use crate::cache::Cache;
+use crate::compile::Program;
+use crate::context::CallContext;
+use crate::ctx::{self, Input};
+use crate::engine;
+use crate::error::{self, RhaiError, RunError, Stop, catchable};
+use crate::json;
+use crate::modules::ModuleCache;
+use crate::request::HttpRequest;
+use crate::response::ScriptResponse;
+use crate::run_state::RunState;
+use crate::services::{ScriptRef, Services};
+use picloud_model::ContentHash;
+use picloud_model::execution::Usage;
+use picloud_model::problem::Code;
+use picloud_model::protocol::ServiceFailure;
+use picloud_model::script::ScriptKind;
+use rhai::{Dynamic, EvalAltResult, NativeCallContext, Scope};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+/// How much an executor keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExecutorConfig {
+    /// Compiled modules.
+    pub module_cache_entries: usize,
+    /// Compiled sources.
+    pub program_cache_entries: usize,
+    /// Bytes of source of those; a compiled source takes some twenty times as much.
+    pub program_cache_source_bytes: usize,
+}
+
+impl Default for ExecutorConfig {
+    fn default() -> Self {
+        Self { module_cache_entries: 512, program_cache_entries: 1024, program_cache_source_bytes: 4 * 1024 * 1024 }
+    }
+}
+
+/// What to run.
+#[derive(Clone, Debug)]
+pub enum Script {
+    /// A live endpoint; its text comes from [`crate::services::Sources`] unless it is compiled already.
+    Stored(ScriptRef),
+    /// A text that is not saved; compiled for this run alone.
+    Source(Arc<str>),
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct RunReport {
+    /// The answer, or why there is none.
+    pub result: Result<ScriptResponse, RunError>,
+    /// What the run used.
+    pub usage: Usage,
+    /// Whether it called a port that does something: a run that did is worth keeping.
+    pub made_calls: bool,
+    /// Log lines that were over `log_run_bytes`.
+    pub logs_dropped: u64,
+}
+
+/// Runs scripts; one a process.
+pub struct Executor {
+    shared: Arc<Shared>,
+}
+
+/// What all runs share.
+pub(crate) struct Shared {
+    pub(crate) services: Services,
+    pub(crate) modules: ModuleCache,
+    programs: Cache<(ContentHash, ScriptKind), Arc<Program>>,
+}
+
+impl Executor {
+    /// An executor whose scripts reach the world through `services`.
+    pub fn new(config: ExecutorConfig, services: Services) -> Self {
+        // Built once a process, and on no run's account.
+        engine::warm_up();
+        let modules = ModuleCache::new(config.module_cache_entries);
+        let programs = Cache::new(config.program_cache_entries, config.program_cache_source_bytes);
+        Self { shared: Arc::new(Shared { services, modules, programs }) }
+    }
+
+    /// Runs an endpoint for a request, on this thread, which must have a stack of at least
+    /// [`crate::stack_bytes_for`] the app's `memory_bytes`. Never panics, whatever the script does.
+    pub fn run_request(&self, script: Script, request: HttpRequest, call: CallContext) -> RunReport {
+        let state = RunState::new(call, self.shared.clone());
+        let result = catch_unwind(AssertUnwindSafe(|| run(&state, &script, Arc::new(request))));
+        let (result, usage) = result.unwrap_or_else(|_panic| (Err(RunError::Panic), Usage::default()));
+        let kv_calls = state.kv_calls();
+        RunReport {
+            result,
+            usage: Usage { kv_calls, ..usage },
+            made_calls: kv_calls > 0,
+            logs_dropped: state.logs_dropped(),
+        }
+    }
+}
+
+fn run(
+    state: &Arc<RunState>,
+    script: &Script,
+    request: Arc<HttpRequest>,
+) -> (Result<ScriptResponse, RunError>, Usage) {
+    let program = match state.executor.load(state, script) {
+        Ok(program) => program,
+        Err(error) => return (Err(error), Usage::default()),
+    };
+    let limits = &state.call.limits;
+    let account = Account::open(Budget { memory_bytes: limits.memory_bytes, caps: Caps::of(limits) });
+    // Caught here as well, so that what the run used is known also after a panic.
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        let value = evaluate(state, &program, Input::Request(request))
+            .map_err(|error| error::from_rhai(&error, state))?;
+        let response = ScriptResponse::of(value, state)?;
+        // The last operation may have taken what no operation after it could notice.
+        if engine::look(state)
+            && let Some(stop) = state.stopped()
+        {
+            return Err(RunError::Stopped { stop: stop.clone(), at: None });
+        }
+        Ok(response)
+    }));
+    let usage = Usage { operations: alloc::operations(), memory_bytes: alloc::peak(), kv_calls: 0 };
+    drop(account);
+    (result.unwrap_or(Err(RunError::Panic)), usage)
+}
+
+/// The value of the program's last expression.
+fn evaluate(state: &Arc<RunState>, program: &Program, input: Input) -> Result<Dynamic, RhaiError> {
+    let engine = engine::for_run(state, program, ctx::value(state.clone(), input));
+    let value = engine.eval_ast_with_scope::<Dynamic>(&mut Scope::new(), &program.ast);
+    // An error that was swallowed on its way up is still the end of the run.
+    if state.stopped().is_some() && value.is_ok() { Err(error::terminated()) } else { value }
+}
+
+impl Shared {
+    fn load(&self, state: &RunState, script: &Script) -> Result<Arc<Program>, RunError> {
+        match script {
+            Script::Stored(found) => self.stored(state, &state.call.script, found),
+            Script::Source(source) => {
+                Program::compile(&state.call.script, ScriptKind::Endpoint, source, &state.call.limits)
+                    .map(Arc::new)
+                    .map_err(RunError::Invalid)
+            }
+        }
+    }
+
+    /// The compiled source of `found`, which is called `name`.
+    pub(crate) fn stored(&self, state: &RunState, name: &str, found: &ScriptRef) -> Result<Arc<Program>, RunError> {
+        let key = (found.hash, found.kind);
+        if let Some(program) = self.programs.get(&key) {
+            return Ok(program);
+        }
+        // For all runs, so on no run's account; bounded by source_bytes and the cache.
+        let _cache_work = Exempt::begin();
+        state.before_wait();
+        let source = self.services.sources.source(&state.call, found.hash).map_err(RunError::Source)?;
+        let source = source.ok_or_else(|| {
+            RunError::Source(ServiceFailure {
+                code: Code::NotFound,
+                message: format!("the source of `{name}` version {} is not there any more", found.version),
+            })
+        })?;
+        let program = Program::compile(name, found.kind, &source, &state.call.limits).map_err(RunError::Invalid)?;
+        let program = Arc::new(program);
+        self.programs.put(key, program.clone(), source.len());
+        Ok(program)
+    }
+}
+
+/// `scripts::call(name, value)`: runs another endpoint of the app in place, on the caller's account, deadline and
+/// thread, one deeper. It sees a request with method `CALL` whose body is the value as JSON, and `ctx.value`.
+pub(crate) fn call_script(context: &NativeCallContext, name: &str, value: Dynamic) -> Result<Dynamic, RhaiError> {
+    const FUNCTION: &str = "scripts::call";
+    let caller = RunState::of(context);
+    let limits = &caller.call.limits;
+    let depth = caller.call.trigger_depth + 1;
+    if u64::from(depth) > limits.trigger_depth {
+        let chain = format!("{} → {name}", caller.chain());
+        return Err(caller.stop(Stop::Loop { chain, value: limits.trigger_depth }));
+    }
+    let found = caller.call.view.script(name).filter(|found| found.kind == ScriptKind::Endpoint);
+    let Some(found) = found else {
+        let message = format!("{FUNCTION}: name: endpoint `{name}` does not exist in app `{}`", caller.call.app);
+        return Err(catchable(error::KIND_ARGUMENT, Code::NotFound, message));
+    };
+    if let Some(crashes) = found.quarantined_after_crashes {
+        let message = format!("{FUNCTION}: endpoint `{name}` is not run any more: it took its worker down {crashes} times");
+        return Err(catchable(error::KIND_SERVICE, Code::WorkerLost, message));
+    }
+    let bytes_max = usize::try_from(limits.request_body_bytes).unwrap_or(usize::MAX);
+    let body = json::to_vec(&value, bytes_max, &*caller).map_err(|failed| match failed {
+        json::WriteError::Stopped(stopped) => stopped,
+        no_json => error::argument(FUNCTION, "value", no_json),
+    })?;
+    let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+    let request = Arc::new(HttpRequest { method: "CALL".to_owned(), headers, body, ..HttpRequest::default() });
+    let call = CallContext {
+        script: name.into(),
+        version: found.version,
+        trigger_depth: depth,
+        ..caller.call.clone()
+    };
+    let callee = caller.child(call);
+    let program = caller.executor.stored(&callee, name, &found).map_err(|failed| {
+        let problem = failed.problem();
+        let first = problem.errors.first().map(|first| format!(" line {}: {}", first.line, first.message));
+        let message = format!("{FUNCTION}: `{name}`{}: {}", first.unwrap_or_default(), problem.detail);
+        catchable(error::KIND_SERVICE, problem.code, message)
+    })?;
+    caller.keep(program.clone());
+    evaluate(&callee, &program, Input::Call(request, value)).map_err(|error| rethrown(&error, &callee))
+}
+
+/// An error of the callee as one of the caller.
+fn rethrown(failed: &EvalAltResult, callee: &RunState) -> RhaiError {
+    if callee.stopped().is_some() {
+        return error::terminated();
+    }
+    let thrown = error::innermost_thrown(failed);
+    if let Some(value) = thrown {
+        return error::thrown(value.clone());
+    }
+    let problem = error::from_rhai(failed, callee).problem();
+    let line = problem.at.map(|at| format!(" ({}:{}:{})", at.script, at.line, at.column)).unwrap_or_default();
+    catchable("script", problem.code, format!("{}{line}", problem.detail))
+}

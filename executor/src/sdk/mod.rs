@@ -1,0 +1,143 @@
+//! What scripts can call: one file a namespace, and [`NAMESPACES`], the one table of them.
+//!
+//! To add a function: a function in the namespace's file and a `.function(…)` in its `namespace()`. To add a
+//! namespace: a file beside this one, a line in [`NAMESPACES`], and case files in `tests/cases/sdk_NAME_*.rhai`.
+//! Registration, `picloud sdk docs`, `picloud sdk definitions` and the names that validation knows all come from
+//! the table, so none can be forgotten. No function takes an app: it comes from the run's `CallContext` alone.
+
+mod base64;
+mod crypto;
+mod csv;
+mod docs;
+mod env;
+mod html;
+mod json;
+mod kv;
+pub(crate) mod log;
+mod options;
+mod query;
+mod regex;
+mod reserved_words;
+mod respond;
+mod scripts;
+mod table;
+mod time;
+mod url;
+mod uuid;
+
+pub(crate) use query::{all_values, first_values};
+pub(crate) use reserved_words::allow_after_colons;
+pub(crate) use table::Namespace;
+
+use rhai::{Engine, Module, Shared};
+use std::sync::LazyLock;
+
+/// One line a namespace, in the order of the documentation.
+const NAMESPACES: &[fn() -> Namespace] = &[
+    respond::namespace,
+    kv::namespace,
+    scripts::namespace,
+    env::namespace,
+    log::namespace,
+    json::namespace,
+    time::namespace,
+    crypto::namespace,
+    base64::namespace,
+    url::namespace,
+    html::namespace,
+    uuid::namespace,
+    regex::namespace,
+    csv::namespace,
+];
+
+/// Names no script or module may have, because they are, or are to be, namespaces of the SDK or words of Rhai's.
+const RESERVED: &[&str] = &["files", "pubsub", "timer", "http", "secrets", "global", "ctx", "sdk"];
+
+/// The table, built and indexed once a process and shared by all engines.
+struct Built {
+    namespaces: Vec<Namespace>,
+    /// Each namespace with a name, indexed.
+    modules: Vec<(&'static str, Shared<Module>)>,
+    /// Functions without a namespace, and methods.
+    global: Shared<Module>,
+}
+
+static BUILT: LazyLock<Built> = LazyLock::new(|| {
+    let mut namespaces: Vec<Namespace> = NAMESPACES.iter().map(|make| make()).collect();
+    let mut global = Module::new();
+    crate::ctx::register(&mut global);
+    let mut modules = Vec::new();
+    for namespace in &mut namespaces {
+        let (mut functions, methods) = namespace.take_modules();
+        global.combine_flatten(methods);
+        if namespace.name.is_empty() {
+            global.combine_flatten(functions);
+        } else {
+            functions.set_id(namespace.name);
+            functions.build_index();
+            modules.push((namespace.name, Shared::new(functions)));
+        }
+    }
+    global.build_index();
+    Built { namespaces, modules, global: Shared::new(global) }
+});
+
+/// Which namespaces a program names, so that a run only pays for those.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Used(u32);
+
+impl Used {
+    /// All of them: for programs that import modules.
+    pub(crate) const ALL: Self = Self(u32::MAX);
+
+    /// Notes that the program names `namespace`; names that are not the SDK's are none.
+    pub(crate) fn add(&mut self, namespace: &str) {
+        if let Some(index) = BUILT.modules.iter().position(|(name, _)| *name == namespace) {
+            self.0 |= 1 << index;
+        }
+    }
+}
+
+/// Functions without a namespace, the methods of all handles and of `ctx`: to be registered as a global module.
+pub(crate) fn global_module() -> Shared<Module> {
+    BUILT.global.clone()
+}
+
+/// Registers the namespaces a program uses.
+pub(crate) fn register_namespaces(engine: &mut Engine, used: Used) {
+    for (index, (name, module)) in BUILT.modules.iter().enumerate() {
+        if used.0 & (1 << index) != 0 {
+            engine.register_static_module(*name, module.clone());
+        }
+    }
+}
+
+/// The names of all namespaces.
+pub fn namespaces() -> impl Iterator<Item = &'static str> {
+    BUILT.modules.iter().map(|(name, _)| *name)
+}
+
+/// Whether no script and no module may have this name.
+pub fn is_reserved(name: &str) -> bool {
+    RESERVED.contains(&name) || namespaces().any(|namespace| namespace == name)
+}
+
+/// Whether `namespace::function` exists; functions without a namespace and methods are in namespace `""`.
+pub fn known(namespace: &str, function: &str) -> bool {
+    functions(namespace).any(|name| name == function)
+}
+
+/// The functions of a namespace, for hints.
+pub fn functions(namespace: &str) -> impl Iterator<Item = &'static str> {
+    BUILT.namespaces.iter().filter(move |built| built.name == namespace).flat_map(Namespace::function_names)
+}
+
+/// The documentation of all of it, as Markdown.
+pub fn docs() -> String {
+    docs::markdown(&BUILT.namespaces)
+}
+
+/// Rhai definition files for editors: file name and text of each.
+pub fn definitions() -> Vec<(String, String)> {
+    docs::definitions(&BUILT.namespaces)
+}

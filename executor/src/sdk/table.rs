@@ -1,0 +1,117 @@
+//! One row of the table of the SDK: a namespace with its functions, what they are for and how they are called.
+
+use rhai::{FuncRegistration, Module, RhaiNativeFunc, Variant};
+
+/// A namespace.
+pub(crate) struct Namespace {
+    /// As scripts write it before `::`; empty for functions without one.
+    pub(super) name: &'static str,
+    /// What it is for.
+    pub(super) doc: &'static str,
+    /// A script that shows it; it compiles and runs in a test.
+    pub(super) example: &'static str,
+    /// Its functions and the methods of its handles.
+    pub(super) functions: Vec<Function>,
+    module: Module,
+    methods: Module,
+}
+
+/// A function or method.
+pub(super) struct Function {
+    /// `name(argument: type, …) -> type`; for a method with `type.` before it.
+    pub(super) signature: &'static str,
+    /// What it does, as a sentence or two.
+    pub(super) doc: &'static str,
+}
+
+impl Function {
+    /// The type whose method this is, if it is one.
+    pub(super) fn receiver(&self) -> Option<&'static str> {
+        let head = self.signature.split('(').next().unwrap_or(self.signature);
+        head.split_once('.').map(|(receiver, _)| receiver)
+    }
+
+    /// Its name, without receiver and arguments.
+    pub(super) fn name(&self) -> &'static str {
+        let head = self.signature.split('(').next().unwrap_or(self.signature);
+        head.split_once('.').map_or(head, |(_, name)| name)
+    }
+
+    /// Its arguments, as `name: type`.
+    pub(super) fn arguments(&self) -> impl Iterator<Item = &'static str> {
+        let inner = self.signature.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')'));
+        inner.map_or("", |(inner, _)| inner).split(", ").filter(|argument| !argument.is_empty())
+    }
+
+    /// What it answers with; empty for nothing.
+    pub(super) fn returns(&self) -> &'static str {
+        self.signature.rsplit_once(" -> ").map_or("", |(_, returns)| returns)
+    }
+}
+
+impl Namespace {
+    /// A namespace without functions.
+    pub(super) fn new(name: &'static str, doc: &'static str) -> Self {
+        Self { name, doc, example: "", functions: Vec::new(), module: Module::new(), methods: Module::new() }
+    }
+
+    /// With a function, called as `namespace::name(…)`.
+    #[must_use]
+    pub(super) fn function<A: 'static, const N: usize, const X: bool, R, const F: bool, FUNC>(
+        mut self,
+        signature: &'static str,
+        doc: &'static str,
+        function: FUNC,
+    ) -> Self
+    where
+        R: Variant + Clone,
+        FUNC: RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
+    {
+        let row = Function { signature, doc };
+        debug_assert_eq!(row.arguments().count(), N, "the arguments of {signature}");
+        registration(&row).set_into_module(&mut self.module, function);
+        self.functions.push(row);
+        self
+    }
+
+    /// With a method, called as `handle.name(…)`; its signature begins with the handle's type and a dot.
+    #[must_use]
+    pub(super) fn method<A: 'static, const N: usize, const X: bool, R, const F: bool, FUNC>(
+        mut self,
+        signature: &'static str,
+        doc: &'static str,
+        function: FUNC,
+    ) -> Self
+    where
+        R: Variant + Clone,
+        FUNC: RhaiNativeFunc<A, N, X, R, F> + Send + Sync + 'static,
+    {
+        let row = Function { signature, doc };
+        debug_assert_eq!(row.arguments().count() + 1, N, "the arguments of {signature}");
+        registration(&row).in_global_namespace().set_into_module(&mut self.methods, function);
+        self.functions.push(row);
+        self
+    }
+
+    /// With a script that shows it.
+    #[must_use]
+    pub(super) fn example(mut self, script: &'static str) -> Self {
+        self.example = script;
+        self
+    }
+
+    /// The names of its functions and methods.
+    pub(super) fn function_names(&self) -> impl Iterator<Item = &'static str> {
+        self.functions.iter().map(Function::name)
+    }
+
+    /// Its functions and its methods, once.
+    pub(super) fn take_modules(&mut self) -> (Module, Module) {
+        (std::mem::take(&mut self.module), std::mem::take(&mut self.methods))
+    }
+}
+
+fn registration(row: &Function) -> FuncRegistration {
+    // Volatile: the optimizer must not call it at compile time, when there is no run.
+    FuncRegistration::new(row.name()).with_volatility(true)
+}

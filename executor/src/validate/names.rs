@@ -1,0 +1,169 @@
+//! Names that lead nowhere: variables, functions, namespaces.
+
+use super::walk::every_node;
+use super::{Findings, diagnostic};
+use crate::{natives, sdk};
+use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+/// What Rhai itself answers to, without a function being registered.
+const KEYWORDS: &[&str] =
+    &["print", "debug", "type_of", "Fn", "call", "curry", "is_shared", "is_def_var", "is_def_fn", "exit", "throw"];
+
+/// Variables that every script and function sees.
+const VARIABLES: &[&str] = &["ctx"];
+
+static STANDARD_NAMES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
+    let module = natives::standard();
+    let signatures = module.gen_fn_signatures_with_mapper(|name| name.into());
+    let names = signatures.filter_map(|signature| signature.split('(').next().map(|name| name.trim().to_owned()));
+    names.filter(|name| !name.is_empty()).collect()
+});
+
+pub(super) fn check(ast: &AST, aliases: &BTreeSet<String>, findings: &mut Findings) {
+    let mut own = BTreeSet::new();
+    // Rhai passes what a closure captures as parameters, but leaves the names in its body unresolved.
+    let mut captured = BTreeSet::new();
+    for function in ast.iter_functions() {
+        if function.name.starts_with(ANONYMOUS) {
+            captured.extend(function.params.iter().map(|name| (*name).to_owned()));
+        } else {
+            own.insert(function.name.to_owned());
+        }
+    }
+    findings.captures_ctx = captured.contains("ctx");
+    let mut declared = BTreeSet::new();
+    every_node(ast, |node| {
+        if let ASTNode::Stmt(Stmt::Var(variable, _, position)) = node {
+            let name = variable.0.name.as_str();
+            if VARIABLES.contains(&name) {
+                let hint = Some(format!("give the variable another name; `{name}` is there in every script"));
+                findings.errors.push(diagnostic(*position, format!("`{name}` cannot be declared again"), hint));
+            }
+            declared.insert(name.to_owned());
+        }
+    });
+    let mut names = Names { aliases, own, captured, declared, findings };
+    every_node(ast, |node| match node {
+        ASTNode::Stmt(Stmt::FnCall(call, position)) | ASTNode::Expr(Expr::FnCall(call, position)) => {
+            names.call(call, *position);
+        }
+        ASTNode::Expr(Expr::Variable(variable, short, position)) => {
+            let (long, name, namespace, _) = &**variable;
+            if !namespace.is_empty() {
+                names.namespace(namespace.root(), namespace.position());
+            } else if short.is_none() && long.is_none() {
+                // Rhai did not resolve it to a place in the scope.
+                names.variable(name, *position);
+            }
+        }
+        _ => {}
+    });
+}
+
+/// How the names of closures begin.
+const ANONYMOUS: &str = "anon$";
+
+struct Names<'f> {
+    aliases: &'f BTreeSet<String>,
+    own: BTreeSet<String>,
+    captured: BTreeSet<String>,
+    declared: BTreeSet<String>,
+    findings: &'f mut Findings,
+}
+
+impl Names<'_> {
+    fn variable(&mut self, name: &str, position: Position) {
+        if VARIABLES.contains(&name) || self.own.contains(name) || self.captured.contains(name) {
+            return;
+        }
+        let hint = if self.declared.contains(name) {
+            Some(format!(
+                "it is declared elsewhere, but functions do not see the variables around them: pass it in, or \
+                 write `global::{name}` for a constant"
+            ))
+        } else {
+            nearest(name, VARIABLES.iter().copied().chain(self.declared.iter().map(String::as_str)))
+        };
+        self.findings.errors.push(diagnostic(position, format!("there is no variable `{name}` here"), hint));
+    }
+
+    fn namespace(&mut self, root: &str, position: Position) -> bool {
+        self.findings.used.add(root);
+        if root == "global" || self.aliases.contains(root) || sdk::namespaces().any(|known| known == root) {
+            return true;
+        }
+        let hint = nearest(root, self.aliases.iter().map(String::as_str).chain(sdk::namespaces().map(|name| name as &str)))
+            .unwrap_or_else(|| format!("import the module first: import \"{root}\" as {root};"));
+        let message = format!("there is no namespace or imported module `{root}`");
+        self.findings.errors.push(diagnostic(position, message, Some(hint)));
+        false
+    }
+
+    fn call(&mut self, call: &FnCallExpr, position: Position) {
+        if call.op_token.is_some() {
+            return;
+        }
+        let name = call.name.as_str();
+        if call.namespace.is_empty() {
+            self.plain_call(name, position);
+            return;
+        }
+        let root = call.namespace.root();
+        if !self.namespace(root, call.namespace.position()) || self.aliases.contains(root) || root == "global" {
+            return;
+        }
+        if !sdk::known(root, name) {
+            let message = format!("`{root}` has no function `{name}`");
+            let hint = nearest(name, sdk::functions(root)).unwrap_or_else(|| {
+                let functions: BTreeSet<&str> = sdk::functions(root).collect();
+                format!("`{root}` has {}", functions.into_iter().collect::<Vec<_>>().join(", "))
+            });
+            self.findings.errors.push(diagnostic(position, message, Some(hint)));
+        }
+    }
+
+    fn plain_call(&mut self, name: &str, position: Position) {
+        let is_word = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
+        let known = !is_word
+            || name.starts_with(ANONYMOUS)
+            || KEYWORDS.contains(&name)
+            || self.own.contains(name)
+            || sdk::known("", name)
+            || STANDARD_NAMES.contains(name);
+        if known {
+            return;
+        }
+        let others = self.own.iter().chain(STANDARD_NAMES.iter()).map(String::as_str);
+        let hint = nearest(name, others.chain(sdk::functions("").map(|name| name as &str)).chain(KEYWORDS.iter().copied()));
+        // No error: a variable may hold a function of that name.
+        self.findings.warnings.push(diagnostic(position, format!("there is no function `{name}` here"), hint));
+    }
+}
+
+/// A question for the name a typing mistake or two away, if there is one.
+fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<String> {
+    let distance_max = if name.len() <= 3 { 1 } else { 2 };
+    known
+        .map(|other| (distance(name, other), other))
+        .filter(|(distance, _)| *distance <= distance_max)
+        .min()
+        .map(|(_, other)| format!("did you mean `{other}`?"))
+}
+
+/// Insertions, deletions and replacements of letters between two names.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (index, letter) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = index + 1;
+        for (column, other) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(letter != *other);
+            diagonal = row[column + 1];
+            row[column + 1] = replaced.min(row[column] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

@@ -1,0 +1,185 @@
+//! An app in memory to run scripts in: sources, log, and a clock that stands still.
+#![expect(unreachable_pub, reason = "one harness, compiled into several test programs")]
+#![expect(dead_code, reason = "one harness, and no test program uses all of it")]
+
+use picloud_executor::services::{AppView, Kv, LogSink, ScriptRef, Sources};
+use picloud_executor::{CallContext, Executor, ExecutorConfig, HttpRequest, RunReport, Script, Services, stack_bytes_for};
+use picloud_model::execution::{LogLevel, LogLine};
+use picloud_model::kv::{KvReply, KvRequest};
+use picloud_model::limits::Limits;
+use picloud_model::protocol::ServiceFailure;
+use picloud_model::script::ScriptKind;
+use picloud_model::{AppId, Code, ContentHash, ExecutionId, ManualClock};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+/// 2026-01-02T03:04:05.678Z.
+pub const NOW_MS: i64 = 1_767_323_045_678;
+
+/// One app and what its runs did.
+pub struct TestApp {
+    pub executor: Executor,
+    pub world: Arc<World>,
+    pub limits: Limits,
+}
+
+/// What is behind the ports.
+#[derive(Default)]
+pub struct World {
+    pub scripts: Mutex<BTreeMap<String, ScriptRef>>,
+    pub sources: Mutex<BTreeMap<ContentHash, Arc<str>>>,
+    pub source_reads: Mutex<u32>,
+    pub logs: Mutex<Vec<LogLine>>,
+    pub handovers: Mutex<u32>,
+}
+
+/// An app's scripts at one moment.
+struct View {
+    scripts: BTreeMap<String, ScriptRef>,
+}
+
+impl AppView for View {
+    fn script(&self, name: &str) -> Option<ScriptRef> {
+        self.scripts.get(name).cloned()
+    }
+    fn env(&self, _name: &str) -> Option<String> {
+        None
+    }
+}
+
+struct Ports(Arc<World>);
+
+impl Sources for Ports {
+    fn source(&self, _call: &CallContext, hash: ContentHash) -> Result<Option<Arc<str>>, ServiceFailure> {
+        *self.0.source_reads.lock().unwrap() += 1;
+        Ok(self.0.sources.lock().unwrap().get(&hash).cloned())
+    }
+}
+
+impl LogSink for Ports {
+    fn log(&self, _call: &CallContext, line: LogLine) {
+        self.0.logs.lock().unwrap().push(line);
+    }
+}
+
+impl picloud_executor::services::Handover for Ports {
+    fn now_long(&self) {
+        *self.0.handovers.lock().unwrap() += 1;
+    }
+}
+
+impl Kv for Ports {
+    fn kv(&self, _call: &CallContext, request: KvRequest) -> Result<KvReply, ServiceFailure> {
+        // The SDK's tests have a real one; here a call only needs to be counted.
+        match request {
+            KvRequest::Has { .. } => Ok(KvReply::Was(false)),
+            _ => Err(ServiceFailure { code: Code::StorageFull, message: "the disk is full".to_owned() }),
+        }
+    }
+}
+
+impl TestApp {
+    /// An app without scripts, with the default limits.
+    pub fn new() -> Self {
+        let world = Arc::new(World::default());
+        let clock = Arc::new(ManualClock::new(NOW_MS));
+        let ports = Arc::new(Ports(world.clone()));
+        let services = Services { kv: ports.clone(), sources: ports, clock };
+        let executor = Executor::new(ExecutorConfig::default(), services);
+        Self { executor, world, limits: Limits::default() }
+    }
+
+    /// Saves a script without validating it.
+    pub fn save(&self, name: &str, kind: ScriptKind, source: &str) -> ScriptRef {
+        let hash = ContentHash::of(source.as_bytes());
+        let found = ScriptRef { kind, version: 1, hash, quarantined_after_crashes: None };
+        self.world.sources.lock().unwrap().insert(hash, source.into());
+        self.world.scripts.lock().unwrap().insert(name.to_owned(), found.clone());
+        found
+    }
+
+    /// The call of script `name`, beginning now.
+    pub fn call(&self, name: &str) -> CallContext {
+        let execution_id = "01890000-0000-7000-8000-000000000001".parse::<ExecutionId>().unwrap();
+        let view = View { scripts: self.world.scripts.lock().unwrap().clone() };
+        let ports = Arc::new(Ports(self.world.clone()));
+        CallContext {
+            app_id: AppId(1),
+            app: "kitchen".into(),
+            script: name.into(),
+            version: 1,
+            node: "pi".into(),
+            execution_id,
+            root_execution_id: execution_id,
+            trigger_depth: 0,
+            principal: None,
+            deadline: Instant::now() + Duration::from_millis(self.limits.timeout_ms),
+            timeout_ms: self.limits.timeout_ms,
+            limits: Arc::new(self.limits.clone()),
+            view: Arc::new(view),
+            log: ports.clone(),
+            handover: Some(ports),
+        }
+    }
+
+    /// Runs a stored endpoint on a thread with the stack that its limits ask for.
+    pub fn run(&self, name: &str, request: HttpRequest) -> RunReport {
+        let found = self.world.scripts.lock().unwrap()[name].clone();
+        self.on_a_run_thread(|| self.executor.run_request(Script::Stored(found), request, self.call(name)))
+    }
+
+    /// Runs a text that is not saved, as endpoint `main`.
+    pub fn run_source(&self, source: &str) -> RunReport {
+        let script = Script::Source(source.into());
+        self.on_a_run_thread(|| self.executor.run_request(script, get("/main"), self.call("main")))
+    }
+
+    fn on_a_run_thread(&self, run: impl FnOnce() -> RunReport + Send) -> RunReport {
+        std::thread::scope(|scope| {
+            std::thread::Builder::new()
+                .stack_size(stack_bytes_for(self.limits.memory_bytes))
+                .spawn_scoped(scope, run)
+                .unwrap()
+                .join()
+                .unwrap()
+        })
+    }
+
+    /// What was logged, as `level message fields`.
+    pub fn logged(&self) -> Vec<String> {
+        let level = |level: LogLevel| level.as_str();
+        let logs = self.world.logs.lock().unwrap();
+        logs.iter().map(|line| format!("{} {} {}", level(line.level), line.message, line.fields).trim().to_owned()).collect()
+    }
+}
+
+/// A plain request.
+pub fn get(path: &str) -> HttpRequest {
+    HttpRequest { method: "GET".to_owned(), path: path.to_owned(), route: path.to_owned(), ..HttpRequest::default() }
+}
+
+/// One line for what a client would see: status, headers but the usual, body.
+pub fn shown(report: &RunReport) -> String {
+    match &report.result {
+        Ok(response) => {
+            // JSON is what answers mostly are: said only where it is something else.
+            let headers = response.headers.iter().filter(|(_, value)| value != "application/json");
+            let headers: String = headers.map(|(name, value)| format!(" [{name}: {value}]")).collect();
+            format!("{}{headers} {}", response.status, String::from_utf8_lossy(&response.body)).trim_end().to_owned()
+        }
+        Err(error) => {
+            let problem = error.problem();
+            let at = problem.at.as_ref().map(|at| format!(" at {}:{}:{}", at.script, at.line, at.column));
+            let limit = problem.limit.as_ref().map(|limit| format!(" [{} = {}]", limit.name, limit.value));
+            format!(
+                "{} {}{}{}: {}",
+                problem.status,
+                problem.code,
+                limit.unwrap_or_default(),
+                at.unwrap_or_default(),
+                problem.detail
+            )
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The SDK from outside: every file in `tests/sdk/` is a list of scripts, each with the answer it must give.
+//!
+//! A script ends at a line that begins with `//>`, which holds the expected answer: the body of a 200 with JSON as it
+//! is, `text` and a JSON string for a 200 as text, the status for anything else, `! code: detail` for a failure. The
+//! scripts of one file share one KV store and one clock, which stands at 2026-03-29T00:30:00.250Z; a line `//+ 1000` moves
+//! it by so many milliseconds. With `UPDATE_CASES` set the files are rewritten with what was answered.
+
+use picloud_executor::services::{AppView, Kv, LogSink, ScriptRef, Services, Sources};
+use picloud_executor::{CallContext, Executor, ExecutorConfig, HttpRequest, RunAllocator, Script};
+use picloud_model::clock::{Clock, ManualClock};
+use picloud_model::execution::LogLine;
+use picloud_model::hash::ContentHash;
+use picloud_model::ids::{AppId, ExecutionId};
+use picloud_model::kv::{Condition, KvEntry, KvList, KvQuery, KvReply, KvRequest};
+use picloud_model::limits::Limits;
+use picloud_model::protocol::ServiceFailure;
+use picloud_model::script::ScriptKind;
+use picloud_model::{Code, Problem};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+#[global_allocator]
+static ALLOCATOR: RunAllocator = RunAllocator;
+
+/// 2026-03-29T00:30:00.250Z, half an hour before the clocks of Europe change.
+const START_MS: i64 = 1_774_744_200_250;
+
+#[derive(Default)]
+struct Stored {
+    value: Vec<u8>,
+    version: i64,
+    updated_at: i64,
+    expires_at: Option<i64>,
+}
+
+/// KV in memory: one app, the semantics of the contract, nothing else.
+struct MemoryKv {
+    clock: Arc<ManualClock>,
+    entries: Mutex<(i64, BTreeMap<(String, String), Stored>)>,
+}
+
+impl Kv for MemoryKv {
+    fn kv(&self, _: &CallContext, request: KvRequest) -> Result<KvReply, ServiceFailure> {
+        let now = self.clock.now_ms();
+        let mut guard = self.entries.lock().unwrap();
+        let (sequence, entries) = &mut *guard;
+        entries.retain(|_, stored| stored.expires_at.is_none_or(|at| at > now));
+        let entry = |key: &str, stored: &Stored| KvEntry {
+            key: key.to_owned(),
+            value: stored.value.clone(),
+            version: stored.version,
+            updated_at: stored.updated_at,
+            expires_at: stored.expires_at,
+        };
+        Ok(match request {
+            KvRequest::Set { collection, .. } if collection == "full" => {
+                return Err(ServiceFailure { code: Code::StorageFull, message: "the disk is full".to_owned() });
+            }
+            KvRequest::Set { collection, key, value, ttl_ms, condition } => {
+                let at = (collection, key);
+                if !holds(condition, entries.get(&at)) {
+                    return Ok(KvReply::Set(None));
+                }
+                *sequence += 1;
+                let expires_at = ttl_ms.map(|ttl_ms| now + i64::try_from(ttl_ms).unwrap());
+                entries.insert(at, Stored { value, version: *sequence, updated_at: now, expires_at });
+                KvReply::Set(Some(*sequence))
+            }
+            KvRequest::Get { collection, key } => {
+                let found = entries.get(&(collection, key.clone()));
+                KvReply::Entry(found.map(|stored| entry(&key, stored)))
+            }
+            KvRequest::Has { collection, key } => KvReply::Was(entries.contains_key(&(collection, key))),
+            KvRequest::Delete { collection, key, condition } => {
+                let at = (collection, key);
+                if !holds(condition, entries.get(&at)) {
+                    return Ok(KvReply::Unmet);
+                }
+                KvReply::Was(entries.remove(&at).is_some())
+            }
+            KvRequest::Incr { collection, key, by } => {
+                let stored = entries.entry((collection, key)).or_default();
+                let text = if stored.value.is_empty() { "0" } else { std::str::from_utf8(&stored.value).unwrap() };
+                let Ok(number) = text.parse::<i64>() else { return Ok(KvReply::NotANumber) };
+                let Some(sum) = number.checked_add(by) else { return Ok(KvReply::Overflow) };
+                *sequence += 1;
+                (stored.value, stored.version, stored.updated_at) = (sum.to_string().into_bytes(), *sequence, now);
+                KvReply::Number(sum)
+            }
+            KvRequest::List { collection, query } => list(&collection, &query, entries, &entry),
+        })
+    }
+}
+
+fn holds(condition: Condition, stored: Option<&Stored>) -> bool {
+    match condition {
+        Condition::Always => true,
+        Condition::IfVersion(version) => stored.is_some_and(|stored| stored.version == version),
+        Condition::IfAbsent => stored.is_none(),
+    }
+}
+
+fn list(
+    collection: &str,
+    query: &KvQuery,
+    entries: &BTreeMap<(String, String), Stored>,
+    entry: &dyn Fn(&str, &Stored) -> KvEntry,
+) -> KvReply {
+    let mut found: Vec<KvEntry> = entries
+        .iter()
+        .filter(|((of, key), _)| of == collection && key.starts_with(&query.prefix))
+        .map(|((_, key), stored)| entry(key, stored))
+        .collect();
+    if query.reverse {
+        found.reverse();
+    }
+    if let Some(cursor) = &query.cursor {
+        let Some(after) = cursor.strip_prefix("after:") else { return KvReply::BadCursor };
+        let at = found.iter().position(|entry| entry.key == after).map_or(0, |index| index + 1);
+        found.drain(..at);
+    }
+    let more = found.len() > query.limit as usize;
+    found.truncate(query.limit as usize);
+    if query.keys_only {
+        found.iter_mut().for_each(|entry| entry.value.clear());
+    }
+    let cursor = found.last().filter(|_| more).map(|last| format!("after:{}", last.key));
+    KvReply::List(KvList { entries: found, cursor })
+}
+
+/// An app with one other endpoint, `double`, and one value.
+struct View;
+
+const DOUBLE: &str = "if ctx.value == \"fail\" { throw \"cannot double it\"; } #{ twice: ctx.value * 2, method: ctx.request.method }";
+
+impl AppView for View {
+    fn script(&self, name: &str) -> Option<ScriptRef> {
+        (name == "double").then(|| ScriptRef {
+            kind: ScriptKind::Endpoint,
+            version: 1,
+            hash: ContentHash::of(DOUBLE.as_bytes()),
+            quarantined_after_crashes: None,
+        })
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        (name == "city").then(|| "Berlin".to_owned())
+    }
+}
+
+impl Sources for View {
+    fn source(&self, _: &CallContext, _: ContentHash) -> Result<Option<Arc<str>>, ServiceFailure> {
+        Ok(Some(DOUBLE.into()))
+    }
+}
+
+#[derive(Default)]
+struct Lines(Mutex<Vec<LogLine>>);
+
+impl LogSink for Lines {
+    fn log(&self, _: &CallContext, line: LogLine) {
+        self.0.lock().unwrap().push(line);
+    }
+}
+
+struct Harness {
+    executor: Executor,
+    clock: Arc<ManualClock>,
+    lines: Arc<Lines>,
+}
+
+impl Harness {
+    fn new() -> Self {
+        let clock = Arc::new(ManualClock::new(START_MS));
+        let kv = Arc::new(MemoryKv { clock: clock.clone(), entries: Mutex::default() });
+        let services = Services { kv, sources: Arc::new(View), clock: clock.clone() };
+        Self { executor: Executor::new(ExecutorConfig::default(), services), clock, lines: Arc::default() }
+    }
+
+    fn call(&self) -> CallContext {
+        let id: ExecutionId = "018f0000-0000-7000-8000-000000000000".parse().unwrap();
+        let limits = Limits::default();
+        CallContext {
+            app_id: AppId(1),
+            app: "kitchen".into(),
+            script: "case".into(),
+            version: 3,
+            node: "pi".into(),
+            execution_id: id,
+            root_execution_id: id,
+            trigger_depth: 0,
+            principal: None,
+            deadline: Instant::now() + Duration::from_millis(limits.timeout_ms),
+            timeout_ms: limits.timeout_ms,
+            limits: Arc::new(limits),
+            view: Arc::new(View),
+            log: self.lines.clone(),
+            handover: None,
+        }
+    }
+
+    /// The answer in one line, as the case files have it.
+    fn answer(&self, source: &str) -> String {
+        let report = self.executor.run_request(Script::Source(source.into()), request(), self.call());
+        let mut answer = match report.result {
+            Ok(response) => {
+                let header = |name: &str| response.headers.iter().find(|(header, _)| header == name);
+                let content_type = header("content-type").map_or("", |(_, value)| value.as_str());
+                let body = String::from_utf8_lossy(&response.body);
+                match (response.status, content_type) {
+                    (200, "application/json") => body.into_owned(),
+                    (200, "text/plain; charset=utf-8") => format!("text {}", serde_json::to_string(&body).unwrap()),
+                    (status, "") => status.to_string(),
+                    (status, other) => format!("{status} {other} {}", serde_json::to_string(&body).unwrap()),
+                }
+            }
+            Err(error) => {
+                let problem: Problem = error.problem();
+                format!("! {}: {}", problem.code, problem.detail)
+            }
+        };
+        for line in self.lines.0.lock().unwrap().drain(..) {
+            let message: String = line.message.chars().take(80).collect();
+            write!(answer, " | {} {message}{}", line.level.as_str(), line.fields).unwrap();
+        }
+        answer.replace('\n', "\\n")
+    }
+}
+
+fn request() -> HttpRequest {
+    let text = |text: &str| text.to_owned();
+    HttpRequest {
+        method: text("POST"),
+        path: text("/rooms/kitchen/a/b"),
+        route: text("/rooms/{room}/{*rest}"),
+        params: vec![(text("room"), text("kitchen")), (text("rest"), text("a/b"))],
+        query: text("q=tea+%26+cake&tag=a&tag=b&empty=&bare"),
+        headers: vec![
+            (text("Content-Type"), text("application/json")),
+            (text("X-Many"), text("one")),
+            (text("x-many"), text("two")),
+            (text("Cookie"), text("session=abc; theme=\"dark\"")),
+            (text("cookie"), text("session=old; lang=de")),
+        ],
+        remote_addr: text("192.0.2.7"),
+        body: br#"{"item": "tea", "count": 2}"#.to_vec(),
+    }
+}
+
+/// Runs all scripts of one file, on a thread with the stack that runs need.
+fn check(file: &str) {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk").join(file);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let stack_bytes = picloud_executor::stack_bytes_for(Limits::default().memory_bytes);
+    let answered = {
+        let text = text.clone();
+        std::thread::Builder::new().stack_size(stack_bytes).spawn(move || answers(&text)).unwrap().join().unwrap()
+    };
+    if std::env::var_os("UPDATE_CASES").is_some() {
+        std::fs::write(&path, answered).unwrap();
+    } else {
+        for (line, (answered, expected)) in answered.lines().zip(text.lines()).enumerate() {
+            assert_eq!(answered, expected, "{file}:{}", line + 1);
+        }
+        assert_eq!(answered, text);
+    }
+}
+
+/// The file with the answers that were given in the place of the expected ones.
+fn answers(text: &str) -> String {
+    let harness = Harness::new();
+    let mut answered = String::new();
+    let mut script = String::new();
+    for line in text.lines() {
+        if line.starts_with("//>") {
+            writeln!(answered, "//> {}", harness.answer(&script)).unwrap();
+            script.clear();
+            continue;
+        }
+        if let Some(by_ms) = line.strip_prefix("//+ ") {
+            harness.clock.advance(by_ms.parse().unwrap());
+        } else {
+            script += line;
+            script.push('\n');
+        }
+        writeln!(answered, "{line}").unwrap();
+    }
+    assert!(script.trim().is_empty(), "the last script has no answer: {script}");
+    answered
+}
+
+macro_rules! cases {
+    ($($name:ident)*) => { $(
+        #[test]
+        fn $name() {
+            check(concat!(stringify!($name), ".rhai"));
+        }
+    )* };
+}
+
+cases!(base64 crypto csv ctx env html json kv log regex respond scripts time url uuid);

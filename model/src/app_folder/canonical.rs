@@ -1,0 +1,109 @@
+//! Writes `app.toml` the way a person would: the name first, a table a route, nothing that is a default.
+
+use crate::bundle::Bundle;
+use crate::route::{RouteAuth, RouteSpec};
+use serde_json::Value;
+use std::fmt::Write as _;
+
+/// `app.toml` of `bundle`.
+pub(super) fn write(bundle: &Bundle) -> String {
+    let mut out = String::new();
+    line(&mut out, "name", &quoted(&bundle.name));
+    if !bundle.hosts.is_empty() {
+        line(&mut out, "hosts", &list(&bundle.hosts));
+    }
+    for route in &bundle.routes {
+        write_route(&mut out, route);
+    }
+    for trigger in &bundle.triggers {
+        out.push_str("\n[[triggers]]\n");
+        for (key, item) in trigger.as_object().into_iter().flatten() {
+            line(&mut out, &bare_or_quoted(key), &value(item));
+        }
+    }
+    if !bundle.env.is_empty() {
+        out.push_str("\n[env]\n");
+        for (key, text) in &bundle.env {
+            line(&mut out, &bare_or_quoted(key), &quoted(text));
+        }
+    }
+    let limits = serde_json::to_value(&bundle.limits).expect("limits are numbers by name");
+    let mut limits = limits.as_object().into_iter().flatten().peekable();
+    if limits.peek().is_some() {
+        out.push_str("\n[limits]\n");
+    }
+    for (key, number) in limits {
+        line(&mut out, key, &value(number));
+    }
+    out
+}
+
+fn write_route(out: &mut String, route: &RouteSpec) {
+    out.push_str("\n[[routes]]\n");
+    if !route.methods.is_empty() {
+        line(out, "methods", &list(&route.methods));
+    }
+    line(out, "path", &quoted(&route.path));
+    line(out, "script", &quoted(&route.script));
+    if route.auth == RouteAuth::Key {
+        line(out, "auth", &quoted("key"));
+    }
+}
+
+fn line(out: &mut String, key: &str, value: &str) {
+    writeln!(out, "{key} = {value}").expect("a string takes all that is written to it");
+}
+
+fn list(texts: &[String]) -> String {
+    let texts: Vec<String> = texts.iter().map(|text| quoted(text)).collect();
+    format!("[{}]", texts.join(", "))
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+fn bare_or_quoted(key: &str) -> String {
+    let bare = !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-');
+    if bare { key.to_owned() } else { basic(key) }
+}
+
+/// A basic string, which is what a key in quotes must be on one line.
+fn basic(text: &str) -> String {
+    let mut out = String::from('"');
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => out.extend(['\\', letter]),
+            _ if letter.is_control() => {
+                write!(out, "\\U{:08X}", u32::from(letter)).expect("a string takes all that is written to it");
+            }
+            _ => out.push(letter),
+        }
+    }
+    out.push('"');
+    out
+}
+
+/// JSON as an inline TOML value; `null`, which TOML does not have, as an empty string.
+fn value(json: &Value) -> String {
+    match json {
+        Value::Null => basic(""),
+        Value::Bool(truth) => truth.to_string(),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => whole.to_string(),
+            // Debug writes 4.0 as `4.0` and 1e300 as `1e300`: a float to TOML in either form.
+            (None, Some(float)) => format!("{float:?}"),
+            (None, None) => number.to_string(),
+        },
+        Value::String(text) => quoted(text),
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(value).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(entries) => {
+            let entries: Vec<String> =
+                entries.iter().map(|(key, item)| format!("{} = {}", bare_or_quoted(key), value(item))).collect();
+            if entries.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", entries.join(", ")) }
+        }
+    }
+}

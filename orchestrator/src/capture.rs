@@ -1,0 +1,164 @@
+//! Execution records on their way to the parent: batched, bounded, and never in the way of a run.
+//!
+//! Kept are failures, runs that logged, and of the plain successes one a second and script. While there is nothing to
+//! send, nothing wakes. When the parent does not take them fast enough the oldest go, and their number is logged.
+
+use crate::channel::worker_end::WorkerEnd;
+use picloud_model::execution::Execution;
+use picloud_model::protocol::ToParent;
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Records that wait; past it the oldest is dropped.
+const WAITING_MAX: usize = 4_096;
+/// Records in one frame.
+const BATCH_MAX: usize = 256;
+/// How long a frame waits for company.
+const BATCH_WINDOW: Duration = Duration::from_millis(20);
+
+/// Takes records from runs.
+pub struct Capture {
+    waiting: Mutex<Waiting>,
+    something: Condvar,
+    emptied: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    records: VecDeque<Execution>,
+    dropped: u64,
+    sending: bool,
+    hurry: bool,
+}
+
+impl Capture {
+    /// Starts the thread that sends to the parent.
+    pub fn start(channel: Arc<WorkerEnd>) -> std::io::Result<Arc<Self>> {
+        let capture =
+            Arc::new(Self { waiting: Mutex::default(), something: Condvar::new(), emptied: Condvar::new() });
+        let sender = Arc::clone(&capture);
+        std::thread::Builder::new().name("capture".to_owned()).stack_size(256 * 1024).spawn(move || {
+            loop {
+                let batch = sender.next_batch();
+                channel.tell_with_room(&ToParent::Executions(batch));
+            }
+        })?;
+        Ok(capture)
+    }
+
+    /// Takes one record; never waits.
+    pub fn keep(&self, execution: Execution) {
+        let mut waiting = self.lock();
+        if waiting.records.len() >= WAITING_MAX {
+            waiting.records.pop_front();
+            waiting.dropped += 1;
+        }
+        waiting.records.push_back(execution);
+        drop(waiting);
+        self.something.notify_one();
+    }
+
+    /// Waits until every record taken so far is on its way; for the end of the worker.
+    pub fn flush(&self, longest: Duration) {
+        let mut waiting = self.lock();
+        waiting.hurry = true;
+        self.something.notify_all();
+        let busy = |waiting: &mut Waiting| waiting.sending || !waiting.records.is_empty();
+        // Past the time, what is left is lost with the worker.
+        let _late = self.emptied.wait_timeout_while(waiting, longest, busy);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn next_batch(&self) -> Vec<Execution> {
+        let mut waiting = self.lock();
+        waiting.sending = false;
+        if waiting.records.is_empty() {
+            self.emptied.notify_all();
+        }
+        let waiting = self.something.wait_while(waiting, |waiting| waiting.records.is_empty());
+        let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+        let alone = |waiting: &mut Waiting| !waiting.hurry && waiting.records.len() < BATCH_MAX;
+        let gathered = self.something.wait_timeout_while(waiting, BATCH_WINDOW, alone);
+        waiting = gathered.unwrap_or_else(PoisonError::into_inner).0;
+        if std::mem::take(&mut waiting.dropped) > 0 {
+            tracing::warn!("execution records were dropped: the appliance did not take them fast enough");
+        }
+        waiting.sending = true;
+        let count = waiting.records.len().min(BATCH_MAX);
+        waiting.records.drain(..count).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::{self, FrameError};
+    use picloud_model::execution::{Outcome, Usage};
+    use picloud_model::{AppId, ExecutionId};
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    fn record(n: u64) -> Execution {
+        let id = ExecutionId::new();
+        Execution {
+            id,
+            root_id: id,
+            app_id: AppId(1),
+            app: "a".to_owned(),
+            script: "s".to_owned(),
+            version: 1,
+            node: "n".to_owned(),
+            cause: "GET /".to_owned(),
+            outcome: Outcome::Ok,
+            status: 200,
+            started_at: 0,
+            duration_us: n,
+            usage: Usage::default(),
+            error_json: String::new(),
+            logs: Vec::new(),
+            logs_dropped: 0,
+        }
+    }
+
+    fn next_batch(parent: &mut UnixStream) -> Vec<u64> {
+        let mut length = [0; 4];
+        parent.read_exact(&mut length).unwrap();
+        let mut frame = vec![0; u32::from_le_bytes(length) as usize];
+        parent.read_exact(&mut frame).unwrap();
+        match channel::decode(&frame).unwrap() {
+            ToParent::Executions(executions) => executions.iter().map(|e| e.duration_us).collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn records_arrive_in_order_in_few_frames() {
+        let (worker, mut parent) = UnixStream::pair().unwrap();
+        let end = WorkerEnd::start(worker, |_frame| {}, |_error: FrameError| {}).unwrap();
+        let capture = Capture::start(end).unwrap();
+        (0..600).for_each(|n| capture.keep(record(n)));
+        let mut seen = Vec::new();
+        let mut frames = 0;
+        while seen.len() < 600 {
+            seen.extend(next_batch(&mut parent));
+            frames += 1;
+        }
+        assert_eq!(seen, (0..600).collect::<Vec<_>>());
+        assert!((3..20).contains(&frames), "{frames} frames");
+    }
+
+    #[test]
+    fn a_parent_that_does_not_read_costs_the_oldest_records_and_no_run_waits() {
+        let (worker, _parent) = UnixStream::pair().unwrap();
+        let end = WorkerEnd::start(worker, |_frame| {}, |_error: FrameError| {}).unwrap();
+        let capture = Capture::start(end).unwrap();
+        (0..100_000).for_each(|n| capture.keep(record(n)));
+        let waiting = capture.lock();
+        assert!(waiting.records.len() <= WAITING_MAX);
+        assert_eq!(waiting.records.back().unwrap().duration_us, 99_999);
+    }
+}

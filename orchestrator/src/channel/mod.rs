@@ -1,0 +1,128 @@
+//! The one socket between a worker and its parent: frames, and what is wrong with bad ones.
+//!
+//! A frame is a 4-byte little-endian length and then postcard. [`worker_end`] is synchronous, for scripts are;
+//! [`parent_end`] is asynchronous. Neither knows what a frame means for the worker or the appliance.
+
+pub mod parent_end;
+pub mod worker_end;
+
+use picloud_model::protocol::FRAME_BYTES_MAX;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::io::{self, Read};
+
+/// Bytes of the length in front of every frame.
+const LENGTH_BYTES: usize = 4;
+
+/// Why a connection cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// The other end closed between two frames.
+    #[error("the other end closed the channel")]
+    Closed,
+    /// The other end closed within a frame.
+    #[error("the other end closed the channel in the middle of a frame")]
+    Truncated,
+    /// No frame is that long, so this is not one.
+    #[error("a frame claims {claimed} bytes, more than FRAME_BYTES_MAX = {FRAME_BYTES_MAX}")]
+    TooLong {
+        /// What its length says.
+        claimed: usize,
+    },
+    /// The bytes are no frame.
+    #[error("a frame of {len} bytes cannot be read: {source}")]
+    Garbage {
+        /// Its length.
+        len: usize,
+        /// What the decoder says.
+        source: postcard::Error,
+    },
+    /// The socket failed.
+    #[error("the channel failed: {0}")]
+    Io(#[from] io::Error),
+}
+
+/// A frame with its length in front, ready to be written.
+pub fn encode<T: Serialize>(frame: &T) -> Result<Vec<u8>, FrameError> {
+    let garbage = |source| FrameError::Garbage { len: 0, source };
+    let mut bytes = postcard::to_extend(frame, vec![0; LENGTH_BYTES]).map_err(garbage)?;
+    let len = bytes.len() - LENGTH_BYTES;
+    if len > FRAME_BYTES_MAX {
+        return Err(FrameError::TooLong { claimed: len });
+    }
+    let length = u32::try_from(len).expect("FRAME_BYTES_MAX is below 4 GiB");
+    bytes[..LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
+    Ok(bytes)
+}
+
+/// What the bytes of a frame (without its length) say; bytes left over are garbage.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FrameError> {
+    let garbage = |source| FrameError::Garbage { len: bytes.len(), source };
+    match postcard::take_from_bytes(bytes) {
+        Ok((frame, [])) => Ok(frame),
+        Ok(_left_over) => Err(garbage(postcard::Error::DeserializeBadEncoding)),
+        Err(source) => Err(garbage(source)),
+    }
+}
+
+/// The length that the first bytes of a frame claim.
+fn claimed_length(length: [u8; LENGTH_BYTES]) -> Result<usize, FrameError> {
+    let claimed = u32::from_le_bytes(length) as usize;
+    if claimed > FRAME_BYTES_MAX { Err(FrameError::TooLong { claimed }) } else { Ok(claimed) }
+}
+
+/// Reads one frame's bytes into `frame`, blocking.
+fn read_frame(stream: &mut impl Read, frame: &mut Vec<u8>) -> Result<(), FrameError> {
+    let mut length = [0; LENGTH_BYTES];
+    let mut have = 0;
+    while have < LENGTH_BYTES {
+        match stream.read(&mut length[have..]) {
+            Ok(0) if have == 0 => return Err(FrameError::Closed),
+            Ok(0) => return Err(FrameError::Truncated),
+            Ok(n) => have += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let claimed = claimed_length(length)?;
+    frame.clear();
+    // The claim is not believed: memory grows with what really arrives.
+    let arrived = stream.take(claimed as u64).read_to_end(frame)?;
+    if arrived < claimed { Err(FrameError::Truncated) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use picloud_model::protocol::{ToParent, ToWorker};
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_frame_reads_back_as_what_was_written() {
+        let bytes = encode(&ToParent::Applied { revision: 7 }).unwrap();
+        let mut frame = Vec::new();
+        read_frame(&mut bytes.as_slice(), &mut frame).unwrap();
+        assert!(matches!(decode(&frame).unwrap(), ToParent::Applied { revision: 7 }));
+    }
+
+    #[test]
+    fn truncated_oversized_and_trailing_bytes_are_told_apart() {
+        let bytes = encode(&ToWorker::Drain).unwrap();
+        let mut frame = Vec::new();
+        let mut read = |bytes: &[u8]| read_frame(&mut &*bytes, &mut frame).unwrap_err().to_string();
+        insta::assert_snapshot!(read(b""), @"");
+        insta::assert_snapshot!(read(&bytes[..3]), @"");
+        insta::assert_snapshot!(read(&bytes[..4]), @"");
+        insta::assert_snapshot!(read(&[0xff; 9]), @"");
+        let left_over = decode::<ToWorker>(&[6, 0, 0]).unwrap_err();
+        insta::assert_snapshot!(left_over, @"");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_decoder_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _either = decode::<ToParent>(&bytes);
+            let _either = decode::<ToWorker>(&bytes);
+        }
+    }
+}

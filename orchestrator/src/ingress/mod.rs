@@ -1,0 +1,107 @@
+//! HTTP: from a connection to what answers, and back. Knows routes, files and limits; runs no script itself.
+//!
+//! accept → head → path → [`RouteTable`](crate::route_table::RouteTable) → file, or body and [`Answer`] → answer. Every wait
+//! has a limit in [`IngressSettings`]; every refusal is a problem with a code.
+
+mod answer;
+mod answer_body;
+mod connection;
+mod io;
+mod request;
+mod request_body;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub use answer::{Answer, RunInput};
+pub use answer_body::AnswerBody;
+pub use settings::IngressSettings;
+
+use crate::live::Live;
+use crate::static_files::StaticFiles;
+use arc_swap::ArcSwap;
+use connection::Stage;
+use request_body::BodyBudget;
+use std::future::Future;
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::sync::Arc;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+/// Everything a request needs; one a worker.
+pub struct Ingress<A> {
+    live: Arc<ArcSwap<Live>>,
+    answer: A,
+    files: StaticFiles,
+    settings: IngressSettings,
+    bodies: BodyBudget,
+}
+
+impl<A: Answer> Ingress<A> {
+    /// An ingress that answers from `live`, with scripts run by `answer`.
+    pub fn new(live: Arc<ArcSwap<Live>>, answer: A, files: StaticFiles, settings: IngressSettings) -> Self {
+        let bodies = BodyBudget::new(settings.bodies_bytes_max);
+        Self { live, answer, files, settings, bodies }
+    }
+
+    /// Accepts connections until `drain` is done, then takes no new ones, finishes the requests under way (at most
+    /// [`IngressSettings::drain`]) and returns.
+    pub async fn serve(self: Arc<Self>, listener: StdListener, drain: impl Future<Output = ()>) -> std::io::Result<()> {
+        listener.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(listener)?;
+        let (stage, _) = watch::channel(Stage::Serving);
+        let open = Arc::new(Semaphore::new(self.settings.connections_max as usize));
+        tokio::select! {
+            () = self.accept(&listener, &stage, &open) => {}
+            () = drain => {}
+        }
+        drop(listener);
+        stage.send_replace(Stage::Draining);
+        let closed = open.acquire_many(self.settings.connections_max);
+        if tokio::time::timeout(self.settings.drain, closed).await.is_err() {
+            let left = self.settings.connections_max as usize - open.available_permits();
+            tracing::warn!(
+                connections = left,
+                "requests were still under way after {:?}: cut off",
+                self.settings.drain
+            );
+            stage.send_replace(Stage::Closing);
+            // Tasks end as soon as they are polled; there is nothing left that they could wait for.
+            let _closed = open.acquire_many(self.settings.connections_max).await;
+        }
+        Ok(())
+    }
+
+    async fn accept(self: &Arc<Self>, listener: &TcpListener, stage: &watch::Sender<Stage>, open: &Arc<Semaphore>) {
+        loop {
+            // Past the bound connections wait in the kernel's backlog rather than being refused.
+            let permit = Arc::clone(open).acquire_owned().await.expect("nobody closes it");
+            let (stream, peer) = next(listener).await;
+            let ingress = Arc::clone(self);
+            let stage = stage.subscribe();
+            tokio::spawn(async move {
+                connection::run(ingress, stream, peer, stage).await;
+                drop(permit);
+            });
+        }
+    }
+}
+
+async fn next(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    /// How long to leave a machine alone that is out of file descriptors or memory.
+    const ACCEPT_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                // Answers are written whole, so waiting for more to send only delays them.
+                let _refused = stream.set_nodelay(true);
+                return (stream, peer);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                tracing::warn!("cannot accept a connection: {error}");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}

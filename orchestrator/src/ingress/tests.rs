@@ -1,0 +1,473 @@
+//! The ingress over real sockets, with a stand-in for whoever runs scripts.
+
+use super::*;
+use crate::route_table::tests_support::{app, file, route};
+use crate::static_files::StaticBytes;
+use bytes::Bytes;
+use futures_util::future::{BoxFuture, FutureExt};
+use http::Response;
+use http_body_util::Full;
+use picloud_model::protocol::{AppSnapshot, ServiceFailure, Snapshot};
+use picloud_model::route::RouteAuth;
+use picloud_model::{AppId, Code, ContentHash};
+use std::collections::HashMap;
+use std::sync::Mutex;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+/// Longer than any test may take; a test that needs it has failed.
+const TOO_LONG: Duration = Duration::from_secs(20);
+
+/// Says what it was asked; `/wait` waits to be let go.
+#[derive(Default)]
+struct Echo {
+    began: Notify,
+    go: Notify,
+    runs: Mutex<usize>,
+}
+
+impl Answer for Arc<Echo> {
+    async fn answer(&self, run: RunInput<'_>) -> Response<Full<Bytes>> {
+        *self.runs.lock().unwrap() += 1;
+        if run.route.path == "/wait" {
+            self.began.notify_one();
+            self.go.notified().await;
+        }
+        if run.route.path == "/big" {
+            return Response::new(Full::new(Bytes::from(vec![b'x'; 300_000])));
+        }
+        let (method, path, query) = (run.method, run.path, run.query);
+        let said = format!(
+            "{method} {path} ?{query} {} {} {:?} {} from {} [{}]",
+            run.app.name,
+            run.route.path,
+            run.params,
+            run.headers.len(),
+            run.remote_addr,
+            String::from_utf8_lossy(&run.body)
+        );
+        Response::new(Full::new(Bytes::from(said)))
+    }
+}
+
+/// Files by hash.
+struct Files(HashMap<ContentHash, Bytes>);
+
+impl StaticBytes for Files {
+    fn read(
+        &self,
+        _: AppId,
+        hash: ContentHash,
+        offset: u64,
+        len: u32,
+    ) -> BoxFuture<'static, Result<Bytes, ServiceFailure>> {
+        let part = self.0.get(&hash).map(|bytes| {
+            let from = usize::try_from(offset).unwrap();
+            bytes.slice(from..bytes.len().min(from + len as usize))
+        });
+        let gone = ServiceFailure { code: Code::NotFound, message: "the file is gone".to_owned() };
+        async move { part.ok_or(gone) }.boxed()
+    }
+}
+
+struct Site {
+    address: SocketAddr,
+    echo: Arc<Echo>,
+    drain: oneshot::Sender<()>,
+    served: JoinHandle<std::io::Result<()>>,
+}
+
+fn site(settings: IngressSettings) -> Site {
+    site_of(kitchen(), settings)
+}
+
+fn kitchen() -> AppSnapshot {
+    let mut key = route(&["GET"], "/key");
+    key.auth = RouteAuth::Key;
+    let mut broken = route(&["GET"], "/broken");
+    broken.script = "crasher".to_owned();
+    let rooms = route(&["GET", "POST"], "/rooms/{room}");
+    let mut kitchen = app(
+        1,
+        "kitchen",
+        &[
+            route(&["GET"], "/"),
+            rooms,
+            route(&[], "/any"),
+            route(&["GET"], "/wait"),
+            route(&["GET"], "/big"),
+            key,
+            broken,
+        ],
+    );
+    kitchen.limits.request_body_bytes = 1000;
+    let mut crasher = kitchen.scripts[0].clone();
+    crasher.name = "crasher".to_owned();
+    crasher.quarantined_after_crashes = Some(3);
+    kitchen.scripts.insert(0, crasher);
+    kitchen.static_files = vec![
+        file("docs/index.html", b"<p>docs"),
+        file("gone.css", b"gone"),
+        file("large.bin", &large()),
+        file("x.css", b"a{color:red}"),
+        file("x.css.br", b"brotli"),
+        file("x.css.gz", b"gzip"),
+    ];
+    kitchen
+}
+
+fn large() -> Vec<u8> {
+    (0..700_000_u32).map(|number| u8::try_from(number % 251).unwrap()).collect()
+}
+
+fn site_of(app: AppSnapshot, settings: IngressSettings) -> Site {
+    let files = [b"<p>docs".to_vec(), large(), b"a{color:red}".to_vec(), b"brotli".to_vec(), b"gzip".to_vec()];
+    let files = files.into_iter().map(|bytes| (ContentHash::of(&bytes), Bytes::from(bytes))).collect();
+    let echo = Arc::new(Echo::default());
+    let live = Live::of(Snapshot { revision: 1, apps: vec![Arc::new(app)] });
+    let live = Arc::new(ArcSwap::from_pointee(live));
+    let ingress = Ingress::new(live, Arc::clone(&echo), StaticFiles::new(Arc::new(Files(files))), settings);
+    let listener = StdListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (drain, drained) = oneshot::channel();
+    let served = tokio::spawn(Arc::new(ingress).serve(listener, async move {
+        let _told_or_gone = drained.await;
+    }));
+    Site { address, echo, drain, served }
+}
+
+impl Site {
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+
+    /// Sends `bytes` and gives all that comes back until the server closes.
+    async fn exchange(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect().await;
+        stream.write_all(bytes).await.unwrap();
+        read_all(&mut stream).await
+    }
+
+    /// The answer to `line`, the first lines of a request, on a connection of its own.
+    async fn ask(&self, head: &str, body: &str) -> String {
+        let length = if body.is_empty() { String::new() } else { format!("content-length: {}\r\n", body.len()) };
+        let (line, headers) = head.split_once('\n').unwrap_or((head, ""));
+        let headers: String = headers.lines().map(|header| format!("{header}\r\n")).collect();
+        let request = format!("{line} HTTP/1.1\r\nhost: pi\r\nconnection: close\r\n{headers}{length}\r\n{body}");
+        self.exchange(request.as_bytes()).await
+    }
+}
+
+async fn read_all(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    timeout(TOO_LONG, stream.read_to_end(&mut answer)).await.expect("the server closes").unwrap();
+    shown(&answer)
+}
+
+/// Reads until `end` has come.
+async fn read_until(stream: &mut TcpStream, end: &str) -> String {
+    let mut answer = Vec::new();
+    while !String::from_utf8_lossy(&answer).ends_with(end) {
+        let mut byte = [0];
+        let read = timeout(TOO_LONG, stream.read(&mut byte)).await.expect("more comes").unwrap();
+        assert_eq!(read, 1, "closed after {}", String::from_utf8_lossy(&answer));
+        answer.push(byte[0]);
+    }
+    shown(&answer)
+}
+
+/// An answer without what differs every time.
+fn shown(answer: &[u8]) -> String {
+    let text = String::from_utf8_lossy(answer).replace("\r\n", "\n");
+    text.lines().filter(|line| !line.starts_with("date: ")).collect::<Vec<_>>().join("\n")
+}
+
+fn status(answer: &str) -> &str {
+    answer.get(9..12).unwrap_or("none")
+}
+
+#[tokio::test]
+async fn every_kind_of_answer_is_as_written_here() {
+    let site = site(IngressSettings::default());
+    let mut answers = Vec::new();
+    for (head, body) in [
+        ("GET /kitchen", ""),
+        ("POST /kitchen/rooms/a%20b?x=1&y", "hello"),
+        ("HEAD /kitchen/rooms/1", ""),
+        ("OPTIONS /kitchen/rooms/1", ""),
+        ("DELETE /kitchen/rooms/1", ""),
+        ("OPTIONS *", ""),
+        ("GET http://other/kitchen/", ""),
+        ("GET /nowhere", ""),
+        ("GET /kitchen/../x", ""),
+        ("GET /kitchen/key", ""),
+        ("GET /kitchen/broken", ""),
+        ("GET /.picloud/health", ""),
+        ("GET /kitchen/docs?x", ""),
+        ("POST /nowhere", "hello"),
+        ("CONNECT pi:80", ""),
+    ] {
+        answers.push(format!("> {head}\n{}", site.ask(head, body).await));
+    }
+    insta::assert_snapshot!(answers.join("\n\n"));
+}
+
+#[tokio::test]
+async fn heads_that_cannot_be_read_are_refused_saying_why() {
+    let site = site(IngressSettings::default());
+    let long = "x".repeat(40_000);
+    let many: String = (0..101).map(|number| format!("h{number}: x\r\n")).collect();
+    let mut answers = Vec::new();
+    for (what, request) in [
+        ("garbage", b"\x00\xff\x17 what?\r\n\r\n".to_vec()),
+        ("TLS", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec()),
+        ("HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec()),
+        ("no host", b"GET /kitchen HTTP/1.1\r\nconnection: close\r\n\r\n".to_vec()),
+        ("two hosts", b"GET /kitchen HTTP/1.1\r\nhost: a\r\nhost: b\r\nconnection: close\r\n\r\n".to_vec()),
+        ("no host in HTTP/1.0", b"GET /kitchen HTTP/1.0\r\n\r\n".to_vec()),
+        ("long header", format!("GET /kitchen HTTP/1.1\r\nhost: pi\r\nx: {long}\r\n\r\n").into_bytes()),
+        ("many headers", format!("GET /kitchen HTTP/1.1\r\nhost: pi\r\n{many}\r\n").into_bytes()),
+        ("long path", format!("GET /{long} HTTP/1.1\r\nhost: pi\r\n\r\n").into_bytes()),
+        (
+            "two lengths",
+            b"POST /kitchen/any HTTP/1.1\r\nhost: pi\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab".to_vec(),
+        ),
+    ] {
+        answers.push(format!("> {what}\n{}", site.exchange(&request).await));
+    }
+    insta::assert_snapshot!(answers.join("\n\n"));
+    assert_eq!(status(&site.ask("GET /kitchen", "").await), "200");
+}
+
+#[tokio::test]
+async fn a_body_over_the_apps_limit_is_refused_before_it_is_sent_or_while_it_comes() {
+    let site = site(IngressSettings::default());
+    let announced = "POST /kitchen/any HTTP/1.1\r\nhost: pi\r\ncontent-length: 1001\r\n\r\n";
+    let expected = announced.replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n");
+    for head in [announced, &expected] {
+        // Nothing of the body is sent, and the answer still comes; the server waits for the close after it.
+        let mut stream = site.connect().await;
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let answer = read_all(&mut stream).await;
+        assert_eq!(status(&answer), "413", "{answer}");
+        assert!(answer.contains(r#""limit":{"name":"request_body_bytes","value":1000}"#), "{answer}");
+        assert!(answer.contains("connection: close"));
+    }
+    let chunk = format!("3e8\r\n{}\r\n", "x".repeat(1000));
+    let chunked = "POST /kitchen/any HTTP/1.1\r\nhost: pi\r\ntransfer-encoding: chunked\r\n\r\n";
+    let over = site.exchange(format!("{chunked}{chunk}1\r\nx\r\n0\r\n\r\n").as_bytes()).await;
+    assert_eq!(status(&over), "413", "{over}");
+    assert_eq!(*site.echo.runs.lock().unwrap(), 0);
+    let fits = site.ask("POST /kitchen/any", &"y".repeat(1000)).await;
+    assert!(fits.ends_with(&format!("[{}]", "y".repeat(1000))), "{fits}");
+    // A megabyte that was sent all the same does not reset the answer away.
+    let sent = site.ask("POST /kitchen/any", &"z".repeat(1_000_000)).await;
+    assert_eq!(status(&sent), "413");
+}
+
+#[tokio::test]
+async fn a_client_that_expects_it_is_told_to_go_on() {
+    let site = site(IngressSettings::default());
+    let mut stream = site.connect().await;
+    let head = b"POST /kitchen/any HTTP/1.1\r\nhost: pi\r\ncontent-length: 5\r\nexpect: 100-continue\r\n\r\n";
+    stream.write_all(head).await.unwrap();
+    assert_eq!(read_until(&mut stream, "\r\n\r\n").await.lines().next(), Some("HTTP/1.1 100 Continue"));
+    stream.write_all(b"hello").await.unwrap();
+    let answer = read_until(&mut stream, "[hello]").await;
+    assert_eq!(status(&answer), "200");
+}
+
+#[tokio::test]
+async fn a_client_that_is_slow_or_stops_is_not_waited_for() {
+    let short = Duration::from_millis(80);
+    let settings = IngressSettings { head: short, body_pause: short, keep_alive: short, ..IngressSettings::default() };
+    let site = site(settings);
+    // A head that stops, a head that trickles, a connection without a word, a body that stops.
+    let stopped = site.exchange(b"GET /kitchen HTTP/1.1\r\nhost").await;
+    insta::assert_snapshot!(stopped, @r#"
+HTTP/1.1 408 Request Timeout
+content-type: application/problem+json
+content-length: 125
+connection: close
+
+{"code":"request-timeout","status":408,"title":"request timeout","detail":"the head of the request did not come within 80ms"}
+"#);
+    let mut trickling = site.connect().await;
+    let began = Instant::now();
+    loop {
+        let byte = trickling.write_all(b"x").await;
+        let mut answer = [0; 1024];
+        match timeout(Duration::from_millis(10), trickling.read(&mut answer)).await {
+            Ok(_answered_or_closed) => break,
+            Err(_nothing_yet) => assert!(byte.is_ok() && began.elapsed() < TOO_LONG),
+        }
+    }
+    // A connection that never sends a head is a head that did not come.
+    assert_eq!(status(&site.exchange(b"").await), "408");
+    let body = site.exchange(b"POST /kitchen/any HTTP/1.1\r\nhost: pi\r\ncontent-length: 9\r\n\r\nabc").await;
+    assert_eq!(status(&body), "408");
+    assert!(body.contains("3 bytes had come"), "{body}");
+    // An idle connection that was used before is closed without a word.
+    let mut idle = site.connect().await;
+    idle.write_all(b"GET /kitchen HTTP/1.1\r\nhost: pi\r\n\r\n").await.unwrap();
+    let answer = read_all(&mut idle).await;
+    assert_eq!((status(&answer), answer.matches("HTTP/1.1").count()), ("200", 1));
+}
+
+#[tokio::test]
+async fn a_request_that_breaks_off_runs_nothing_and_hurts_nobody() {
+    let site = site(IngressSettings::default());
+    for start in ["GET /kitchen HTT", "POST /kitchen/any HTTP/1.1\r\nhost: pi\r\ncontent-length: 9\r\n\r\nabc"] {
+        let mut stream = site.connect().await;
+        stream.write_all(start.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        read_all(&mut stream).await;
+    }
+    let bad_chunk = "POST /kitchen/any HTTP/1.1\r\nhost: pi\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n";
+    assert_eq!(status(&site.exchange(bad_chunk.as_bytes()).await), "400");
+    assert_eq!(*site.echo.runs.lock().unwrap(), 0);
+    assert_eq!(status(&site.ask("GET /kitchen", "").await), "200");
+}
+
+#[tokio::test]
+async fn pipelined_requests_are_answered_in_order() {
+    let site = site(IngressSettings::default());
+    let one = |room| format!("GET /kitchen/rooms/{room} HTTP/1.1\r\nhost: pi\r\n\r\n");
+    let last = "GET /kitchen/rooms/3 HTTP/1.1\r\nhost: pi\r\nconnection: close\r\n\r\n";
+    let answer = site.exchange(format!("{}{}{last}", one(1), one(2)).as_bytes()).await;
+    let rooms: Vec<&str> =
+        answer.lines().filter_map(|line| line.strip_prefix("GET /kitchen/rooms/")?.get(..1)).collect();
+    assert_eq!(rooms, ["1", "2", "3"], "{answer}");
+}
+
+#[tokio::test]
+async fn a_head_has_the_length_of_the_body_it_does_not_send() {
+    let site = site(IngressSettings::default());
+    for (path, length) in [("/kitchen/big", 300_000), ("/kitchen/large.bin", 700_000), ("/kitchen/x.css", 12)] {
+        let answer = site.ask(&format!("HEAD {path}"), "").await;
+        assert!(answer.contains(&format!("content-length: {length}")), "{answer}");
+        assert!(!answer.contains("xxxx") && !answer.contains("color"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_under_way_have_a_bound_together() {
+    let site = site(IngressSettings { bodies_bytes_max: 500, ..IngressSettings::default() });
+    let answer = site.ask("POST /kitchen/any", &"x".repeat(501)).await;
+    assert_eq!(status(&answer), "503", "{answer}");
+    assert!(answer.contains("retry-after: 1"));
+    // What was refused is given back.
+    assert_eq!(status(&site.ask("POST /kitchen/any", &"x".repeat(500)).await), "200");
+}
+
+#[tokio::test]
+async fn connections_past_the_bound_wait_instead_of_being_refused() {
+    let site = site(IngressSettings { connections_max: 2, ..IngressSettings::default() });
+    let request = b"GET /kitchen HTTP/1.1\r\nhost: pi\r\n\r\n";
+    let mut open = [site.connect().await, site.connect().await];
+    for stream in &mut open {
+        stream.write_all(request).await.unwrap();
+        read_until(stream, "1 []").await;
+    }
+    let mut third = site.connect().await;
+    third.write_all(request).await.unwrap();
+    let mut byte = [0];
+    assert!(
+        timeout(Duration::from_millis(50), third.read(&mut byte)).await.is_err(),
+        "it was served beside two others"
+    );
+    drop(open);
+    read_until(&mut third, "1 []").await;
+}
+
+#[tokio::test]
+async fn many_connections_are_served_side_by_side() {
+    let site = Arc::new(site(IngressSettings::default()));
+    let clients: Vec<_> = (0..200)
+        .map(|_| {
+            let site = Arc::clone(&site);
+            tokio::spawn(async move {
+                let mut stream = site.connect().await;
+                for _ in 0..5 {
+                    stream.write_all(b"GET /kitchen HTTP/1.1\r\nhost: pi\r\n\r\n").await.unwrap();
+                    assert_eq!(status(&read_until(&mut stream, "1 []").await), "200");
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.unwrap();
+    }
+    assert_eq!(*site.echo.runs.lock().unwrap(), 1000);
+}
+
+#[tokio::test]
+async fn a_drain_finishes_what_is_under_way_and_takes_nothing_new() {
+    let site = site(IngressSettings::default());
+    let mut idle = site.connect().await;
+    idle.write_all(b"GET /kitchen HTTP/1.1\r\nhost: pi\r\n\r\n").await.unwrap();
+    read_until(&mut idle, "1 []").await;
+    let mut busy = site.connect().await;
+    busy.write_all(b"GET /kitchen/wait HTTP/1.1\r\nhost: pi\r\n\r\n").await.unwrap();
+    site.echo.began.notified().await;
+    site.drain.send(()).unwrap();
+    assert_eq!(read_all(&mut idle).await, "");
+    assert!(TcpStream::connect(site.address).await.is_err());
+    site.echo.go.notify_one();
+    let answer = read_all(&mut busy).await;
+    assert!(status(&answer) == "200" && answer.contains("connection: close"), "{answer}");
+    timeout(TOO_LONG, site.served).await.expect("it returns").unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_drain_does_not_wait_for_ever() {
+    let site = site(IngressSettings { drain: Duration::from_millis(50), ..IngressSettings::default() });
+    let mut busy = site.connect().await;
+    busy.write_all(b"GET /kitchen/wait HTTP/1.1\r\nhost: pi\r\n\r\n").await.unwrap();
+    site.echo.began.notified().await;
+    site.drain.send(()).unwrap();
+    timeout(TOO_LONG, site.served).await.expect("it returns").unwrap().unwrap();
+    assert_eq!(read_all(&mut busy).await, "");
+}
+
+#[tokio::test]
+async fn static_files_answer_conditions_ranges_and_encodings() {
+    let site = site(IngressSettings::default());
+    let etag = format!("\"{}\"", ContentHash::of(b"a{color:red}"));
+    let mut answers = Vec::new();
+    for head in [
+        "GET /kitchen/x.css".to_owned(),
+        "GET /kitchen/static/x.css\naccept-encoding: gzip, br".to_owned(),
+        "GET /kitchen/x.css\naccept-encoding: gzip".to_owned(),
+        format!("GET /kitchen/x.css\nif-none-match: \"a\", W/{etag}"),
+        "GET /kitchen/x.css\nif-modified-since: Tue, 14 Nov 2023 22:13:20 GMT".to_owned(),
+        "GET /kitchen/x.css\nrange: bytes=2-6".to_owned(),
+        format!("GET /kitchen/x.css\nrange: bytes=-4\nif-range: {etag}"),
+        "GET /kitchen/x.css\nrange: bytes=-4\nif-range: \"other\"".to_owned(),
+        "GET /kitchen/x.css\nrange: bytes=12-".to_owned(),
+        "GET /kitchen/docs/".to_owned(),
+        "GET /kitchen/gone.css".to_owned(),
+    ] {
+        let answer = site.ask(&head, "").await;
+        answers.push(format!("> {head}\n{answer}"));
+    }
+    insta::assert_snapshot!(answers.join("\n\n"));
+}
+
+#[tokio::test]
+async fn a_big_file_is_streamed_whole_and_in_parts() {
+    let site = site(IngressSettings::default());
+    for (range, from, to) in [("", 0, 700_000), ("range: bytes=262143-600000\r\n", 262_143, 600_001)] {
+        let mut stream = site.connect().await;
+        let head = format!("GET /kitchen/large.bin HTTP/1.1\r\nhost: pi\r\nconnection: close\r\n{range}\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        timeout(TOO_LONG, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+        let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
+        assert!(answer[end..] == large()[from..to], "{}", String::from_utf8_lossy(&answer[..end]));
+    }
+}

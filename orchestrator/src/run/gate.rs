@@ -1,0 +1,181 @@
+//! The gate: so many runs at once and no more. Past it a request waits a moment, then gets 503.
+//!
+//! The wait is there because most runs take microseconds: a burst of clients is no overload. Both the wait and the
+//! number of those who wait are bounded, and the `Retry-After` comes from how long runs took lately.
+
+use crate::inflight::{InFlight, LostRun};
+use picloud_model::{Code, Problem};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Longest wait for a run to end before a request gets 503.
+const WAIT_MAX: Duration = Duration::from_millis(500);
+/// Requests that wait, for each run that goes on.
+const WAITING_PER_RUN: usize = 32;
+/// Longest `Retry-After`.
+const RETRY_AFTER_S_MAX: u64 = 60;
+
+/// Lets runs in.
+pub struct Gate {
+    permits: Arc<Semaphore>,
+    concurrency: usize,
+    waiting: AtomicUsize,
+    /// Free slots of the in-flight file; as many as permits.
+    slots: Mutex<Vec<usize>>,
+    in_flight: InFlight,
+    /// How long runs took lately, a moving mean in microseconds.
+    mean_us: AtomicU64,
+}
+
+/// The right to run, and the slot the run is named in. Ends with the run, not with the request that asked for it.
+pub struct Permit {
+    gate: Arc<Gate>,
+    slot: usize,
+    announced: std::sync::atomic::AtomicBool,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Gate {
+    /// A gate for as many runs as `in_flight` has slots.
+    pub fn new(in_flight: InFlight) -> Arc<Self> {
+        let concurrency = in_flight.slots();
+        Arc::new(Self {
+            permits: Arc::new(Semaphore::new(concurrency)),
+            concurrency,
+            waiting: AtomicUsize::new(0),
+            slots: Mutex::new((0..concurrency).collect()),
+            in_flight,
+            mean_us: AtomicU64::new(0),
+        })
+    }
+
+    /// A permit, now or within a moment; else 503.
+    pub async fn enter(self: &Arc<Self>) -> Result<Permit, Problem> {
+        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
+            return Ok(self.permit(permit));
+        }
+        let place = Place(self);
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.concurrency * WAITING_PER_RUN {
+            return Err(self.overloaded());
+        }
+        let acquired = tokio::time::timeout(WAIT_MAX, Arc::clone(&self.permits).acquire_owned()).await;
+        drop(place);
+        match acquired {
+            Ok(Ok(permit)) => Ok(self.permit(permit)),
+            Ok(Err(_)) | Err(_) => Err(self.overloaded()),
+        }
+    }
+
+    /// Tells how long a run took, for `Retry-After`.
+    pub fn took(&self, duration_us: u64) {
+        // A lost update under contention costs one sample of a mean.
+        let mean = self.mean_us.load(Ordering::Relaxed);
+        self.mean_us.store(mean - mean / 16 + duration_us / 16, Ordering::Relaxed);
+    }
+
+    fn permit(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Permit {
+        let slot = self.slots.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let slot = slot.expect("there is a slot for every permit");
+        Permit { gate: Arc::clone(self), slot, announced: false.into(), _permit: permit }
+    }
+
+    fn overloaded(&self) -> Problem {
+        let ahead = (self.waiting.load(Ordering::Relaxed) + self.concurrency) as u64;
+        let us = self.mean_us.load(Ordering::Relaxed).saturating_mul(ahead) / self.concurrency.max(1) as u64;
+        let seconds = us.div_ceil(1_000_000).clamp(1, RETRY_AFTER_S_MAX);
+        let concurrency = self.concurrency as u64;
+        let detail = format!("this node runs {concurrency} scripts at once (`concurrency`) and all are busy");
+        Problem::new(Code::Overloaded, detail)
+            .hint(format!("try again in {seconds} s, or raise `concurrency` in the appliance's settings"))
+            .limit("concurrency", concurrency)
+            .retry_after_s(u32::try_from(seconds).unwrap_or(u32::MAX))
+    }
+}
+
+/// A place among those who wait.
+struct Place<'g>(&'g Gate);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Permit {
+    /// Names the run to the parent, should this process die under it.
+    pub fn announce(&self, run: &LostRun) {
+        self.gate.in_flight.write(self.slot, run);
+        self.announced.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if self.announced.load(Ordering::Relaxed) {
+            self.gate.in_flight.clear(self.slot);
+        }
+        self.gate.slots.lock().unwrap_or_else(PoisonError::into_inner).push(self.slot);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use picloud_model::{AppId, ExecutionId};
+
+    fn gate(concurrency: usize) -> Arc<Gate> {
+        Gate::new(InFlight::create(concurrency).unwrap())
+    }
+
+    #[tokio::test]
+    async fn past_the_gate_a_request_waits_a_moment_and_then_gets_503_with_a_retry_after_that_follows_the_runs() {
+        let gate = gate(2);
+        let _one = gate.enter().await.unwrap();
+        let two = gate.enter().await.unwrap();
+        (0..200).for_each(|_| gate.took(9_000_000));
+        let refused = gate.enter().await.err().unwrap();
+        assert_eq!((refused.status, refused.code), (503, Code::Overloaded));
+        assert!((9..=14).contains(&refused.retry_after_s.unwrap()), "{refused:?}");
+        let waits = tokio::spawn({
+            let gate = Arc::clone(&gate);
+            async move { gate.enter().await.is_ok() }
+        });
+        tokio::task::yield_now().await;
+        drop(two);
+        assert!(waits.await.unwrap(), "a permit that comes back within the moment is used");
+        assert_eq!(gate.waiting.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn only_so_many_wait() {
+        let gate = gate(1);
+        let _one = gate.enter().await.unwrap();
+        let refused = futures_util::future::join_all((0..WAITING_PER_RUN + 8).map(|_| async {
+            let began = tokio::time::Instant::now();
+            assert!(gate.enter().await.is_err());
+            began.elapsed() < WAIT_MAX
+        }));
+        assert_eq!(refused.await.into_iter().filter(|at_once| *at_once).count(), 8);
+    }
+
+    #[tokio::test]
+    async fn a_run_is_named_from_its_announcement_to_its_end() {
+        let gate = gate(1);
+        let permit = gate.enter().await.unwrap();
+        let run = LostRun {
+            app: AppId(1),
+            script: "s".to_owned(),
+            version: 1,
+            execution_id: ExecutionId::new(),
+            cause: "GET /".to_owned(),
+            started_at: 0,
+        };
+        permit.announce(&run);
+        assert_eq!(gate.in_flight.read(), [run]);
+        drop(permit);
+        assert!(gate.in_flight.read().is_empty());
+        assert!(gate.enter().await.is_ok(), "the slot is free again");
+    }
+}

@@ -1,0 +1,386 @@
+//! Runs scripts: gate, place, run, answer, record.
+//!
+//! A request that a route led to a script comes in through [`Answer`]; a run the parent asks for through
+//! [`Runner::run_asked`]. Both pass the gate. Then [`placement`] says whether the run is inline on the async thread
+//! or on the [`pool`]; [`handover`] is what keeps an inline run from stalling others when it turns out long.
+
+mod apps;
+pub mod gate;
+pub mod handover;
+pub mod placement;
+pub mod pool;
+mod record;
+
+use crate::capture::Capture;
+use crate::ingress::{Answer, RunInput};
+use crate::problem_response::problem_response;
+use apps::{RunApp, RunApps, RunScript, script_ref};
+use bytes::Bytes;
+use gate::{Gate, Permit};
+use handover::Takeovers;
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use http_body_util::Full;
+use picloud_executor::services::{Handover, LogSink};
+use picloud_executor::{CallContext, Executor, HttpRequest, RunReport, Script, ScriptResponse, stack_bytes_for};
+use picloud_model::clock::Clock;
+use picloud_model::limits::Limits;
+use picloud_model::principal::Principal;
+use picloud_model::protocol::{AppSnapshot, RunRequest, RunResult, ScriptEntry};
+use picloud_model::script::ScriptKind;
+use picloud_model::{AppId, Code, ExecutionId, Problem};
+use placement::Placement;
+use pool::Pool;
+use record::RunRecord;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::oneshot;
+
+/// A plain success of a script is kept when none was for this long.
+const KEEP_SUCCESS_EVERY: Duration = Duration::from_secs(1);
+
+/// What a runner is made of.
+pub struct RunnerParts {
+    /// The sandbox.
+    pub executor: Executor,
+    /// The gate, with the slots that name runs to the parent.
+    pub gate: Arc<Gate>,
+    /// Who schedules, for inline runs that turn out long.
+    pub takeovers: Arc<Takeovers>,
+    /// Where records go.
+    pub capture: Arc<Capture>,
+    /// Wall time, for records.
+    pub clock: Arc<dyn Clock>,
+    /// This machine.
+    pub node: Arc<str>,
+    /// Runs at once.
+    pub concurrency: usize,
+    /// Whether to name inline runs from their start, since a worker died without naming any.
+    pub announce_inline: bool,
+}
+
+/// Runs scripts. Clones are the same runner.
+#[derive(Clone)]
+pub struct Runner(Arc<Inner>);
+
+struct Inner {
+    parts: RunnerParts,
+    pool: Pool,
+    /// The memory budget that the pool's stacks are made for.
+    pool_memory_bytes: u64,
+    placement: Placement,
+    apps: RunApps,
+    began: Instant,
+}
+
+/// One run, ready to be run on whatever thread.
+struct Job {
+    record: Arc<RunRecord>,
+    script: Arc<RunScript>,
+    source: Script,
+    request: HttpRequest,
+    call: CallContext,
+}
+
+/// What is needed to make a [`Job`].
+struct Order<'o> {
+    app: &'o Arc<AppSnapshot>,
+    entry: &'o ScriptEntry,
+    source: Option<String>,
+    request: HttpRequest,
+    principal: Option<Principal>,
+    cause: String,
+}
+
+impl Runner {
+    /// A runner with a pool of as many threads as runs go on at once.
+    pub fn new(parts: RunnerParts) -> Self {
+        let pool_memory_bytes = Limits::default().memory_bytes;
+        let pool = Pool::new(parts.concurrency, stack_bytes_for(pool_memory_bytes));
+        let (placement, apps) = (Placement::default(), RunApps::default());
+        Self(Arc::new(Inner { parts, pool, pool_memory_bytes, placement, apps, began: Instant::now() }))
+    }
+
+    /// Forgets what was prepared for an app that is gone.
+    pub fn forget(&self, app: AppId) {
+        self.0.apps.forget(app);
+    }
+
+    /// Runs what the parent asked for. Its record goes back with the result and not to the capture as well.
+    pub async fn run_asked(&self, app: Option<Arc<AppSnapshot>>, run: RunRequest) -> RunResult {
+        let inner = &self.0;
+        let (path, query) = run.request.path.split_once('?').unwrap_or((&run.request.path, ""));
+        let cause = format!("run {} {path}", run.request.method);
+        let asked = Asked { id: run.app, script: &run.script, cause: &cause, node: &inner.parts.node };
+        let Some(app) = app else {
+            return asked.refused(None, &Problem::not_found("app", run.app));
+        };
+        let entry = match endpoint(&app, &run.script, run.source.is_some()) {
+            Ok(entry) => entry,
+            Err(problem) => return asked.refused(Some(&app), &problem),
+        };
+        let permit = match inner.parts.gate.enter().await {
+            Ok(permit) => permit,
+            Err(problem) => return asked.refused(Some(&app), &problem),
+        };
+        let request = HttpRequest {
+            method: run.request.method.clone(),
+            path: path.to_owned(),
+            route: path.to_owned(),
+            query: query.to_owned(),
+            headers: run.request.headers,
+            body: run.request.body,
+            ..HttpRequest::default()
+        };
+        let order = Order { app: &app, entry, source: run.source, request, principal: run.principal, cause: cause.clone() };
+        let job = inner.job(order, permit, false);
+        let done = Arc::clone(inner);
+        let finished = self.on_a_thread(job, move |job| {
+            let (record, report) = done.execute(job);
+            let execution = record.execution(&report, &done.parts.node);
+            let (status, headers, body) = answer_of(report, record.execution_id);
+            RunResult { status, headers, body, execution }
+        });
+        match finished.await {
+            Ok(result) => result,
+            Err(problem) => asked.refused(Some(&app), &problem),
+        }
+    }
+
+    /// Does `work` with `job` on the pool, or on a thread of its own when its stack must be deeper.
+    async fn on_a_thread<T: Send + 'static>(
+        &self,
+        job: Job,
+        work: impl FnOnce(Job) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let (sender, receiver) = oneshot::channel();
+        let memory_bytes = job.call.limits.memory_bytes;
+        job.record.announce();
+        // A client that went away changes nothing: the run goes on to its end, with its permit.
+        let task = move || drop(sender.send(work(job)));
+        let started = if memory_bytes > self.0.pool_memory_bytes {
+            pool::spawn(stack_bytes_for(memory_bytes), task)
+        } else {
+            self.0.pool.submit(task)
+        };
+        if let Err(error) = started {
+            tracing::error!("no thread for a run: {error}");
+            return Err(Problem::new(Code::Overloaded, "this node has no thread left for the run").retry_after_s(1));
+        }
+        receiver.await.map_err(|_panicked| Problem::internal())
+    }
+}
+
+impl Answer for Runner {
+    async fn answer(&self, run: RunInput<'_>) -> Response<Full<Bytes>> {
+        let inner = &self.0;
+        inner.parts.takeovers.schedules();
+        let permit = match inner.parts.gate.enter().await {
+            Ok(permit) => permit,
+            Err(problem) => return problem_response(&problem),
+        };
+        let cause = [run.method, " ", run.path].concat();
+        let request = HttpRequest {
+            method: run.method.to_owned(),
+            path: run.path.to_owned(),
+            route: run.route.path.clone(),
+            params: run.params,
+            query: run.query.to_owned(),
+            headers: header_list(run.headers),
+            remote_addr: run.remote_addr.to_owned(),
+            body: run.body.into(),
+        };
+        let script = run.script;
+        let order = Order { app: run.app, entry: script, source: None, request, principal: None, cause };
+        let job = inner.job(order, permit, true);
+        if job.record.inline {
+            return inner.answer(job);
+        }
+        let answering = Arc::clone(inner);
+        match self.on_a_thread(job, move |job| answering.answer(job)).await {
+            Ok(response) => response,
+            Err(problem) => problem_response(&problem),
+        }
+    }
+}
+
+impl Inner {
+    fn job(&self, order: Order<'_>, permit: Permit, may_be_inline: bool) -> Job {
+        let Order { app, entry, source, request, principal, cause } = order;
+        let app = self.apps.of(app);
+        let script = app.script(entry, &self.placement);
+        let fits = app.limits.memory_bytes <= self.pool_memory_bytes;
+        let inline = may_be_inline && fits && script.placement.is_short();
+        let record = self.record(&app, &script, permit, cause, inline);
+        if inline && self.parts.announce_inline {
+            record.announce();
+        }
+        let source = match source {
+            Some(text) => Script::Source(text.into()),
+            None => Script::Stored(script_ref(entry)),
+        };
+        let call = self.call(&app, &script, &record, principal);
+        Job { record, script, source, request, call }
+    }
+
+    fn record(
+        &self,
+        app: &Arc<RunApp>,
+        script: &Arc<RunScript>,
+        permit: Permit,
+        cause: String,
+        inline: bool,
+    ) -> Arc<RunRecord> {
+        Arc::new(RunRecord {
+            app: Arc::clone(app),
+            script: Arc::clone(script),
+            execution_id: ExecutionId::new(),
+            cause,
+            started_at: self.parts.clock.now_ms(),
+            began: Instant::now(),
+            inline,
+            permit,
+            takeovers: Arc::clone(&self.parts.takeovers),
+            became_long: false.into(),
+            lines: std::sync::Mutex::default(),
+        })
+    }
+
+    fn call(
+        &self,
+        app: &RunApp,
+        script: &RunScript,
+        record: &Arc<RunRecord>,
+        principal: Option<Principal>,
+    ) -> CallContext {
+        CallContext {
+            app_id: app.id(),
+            app: Arc::clone(&app.name),
+            script: Arc::clone(&script.name),
+            version: script.version,
+            node: Arc::clone(&self.parts.node),
+            execution_id: record.execution_id,
+            root_execution_id: record.execution_id,
+            trigger_depth: 0,
+            principal,
+            deadline: record.began + Duration::from_millis(app.limits.timeout_ms),
+            timeout_ms: app.limits.timeout_ms,
+            limits: Arc::clone(&app.limits),
+            view: Arc::clone(&app.view),
+            log: Arc::clone(record) as Arc<dyn LogSink>,
+            handover: record.inline.then(|| Arc::clone(record) as Arc<dyn Handover>),
+        }
+    }
+
+    /// Runs `job` on this thread and learns from how it went.
+    fn execute(&self, job: Job) -> (Arc<RunRecord>, RunReport) {
+        let Job { record, script, source, request, call } = job;
+        let began = Instant::now();
+        let report = self.parts.executor.run_request(source, request, call);
+        let took = began.elapsed();
+        self.parts.gate.took(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        script.placement.ran(took, report.made_calls, record.inline);
+        (record, report)
+    }
+
+    fn answer(&self, job: Job) -> Response<Full<Bytes>> {
+        let (record, report) = self.execute(job);
+        if self.is_kept(&record, &report) {
+            self.parts.capture.keep(record.execution(&report, &self.parts.node));
+        }
+        match report.result {
+            Ok(response) => http_response(response),
+            Err(error) => {
+                let mut problem = error.problem();
+                problem.execution_id = Some(record.execution_id);
+                problem_response(&problem)
+            }
+        }
+    }
+
+    fn is_kept(&self, record: &RunRecord, report: &RunReport) -> bool {
+        use std::sync::atomic::Ordering::Relaxed;
+        if report.result.is_err() || record.has_logs() {
+            return true;
+        }
+        let now_ms = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX - 1) + 1;
+        let kept_ms = record.script.kept_ms.load(Relaxed);
+        let due = kept_ms == 0 || Duration::from_millis(now_ms - kept_ms.min(now_ms)) >= KEEP_SUCCESS_EVERY;
+        due && record.script.kept_ms.compare_exchange(kept_ms, now_ms, Relaxed, Relaxed).is_ok()
+    }
+}
+
+/// What the parent asked for, for the answers that no run gave.
+struct Asked<'a> {
+    id: AppId,
+    script: &'a str,
+    cause: &'a str,
+    node: &'a str,
+}
+
+impl Asked<'_> {
+    fn refused(&self, app: Option<&Arc<AppSnapshot>>, problem: &Problem) -> RunResult {
+        let version = app.and_then(|app| app.script(self.script)).map_or(0, |entry| entry.version);
+        let name = app.map_or("", |app| app.name.as_str());
+        let execution = record::refused(self.id, name, self.script, version, self.cause, self.node, problem);
+        let (status, headers, body) = problem_parts(problem);
+        RunResult { status, headers, body, execution }
+    }
+}
+
+/// The endpoint called `name` that may be run; a quarantined one only with another source.
+fn endpoint<'a>(app: &'a AppSnapshot, name: &str, other_source: bool) -> Result<&'a ScriptEntry, Problem> {
+    let Some(entry) = app.script(name) else {
+        return Err(Problem::not_found("script", name));
+    };
+    match (entry.kind, entry.quarantined_after_crashes) {
+        (ScriptKind::Module, _) => Err(Problem::new(Code::Invalid, format!("`{name}` is a module and cannot be run"))
+            .hint("run an endpoint that imports it")),
+        (ScriptKind::Endpoint, Some(crashes)) if !other_source => Err(quarantined(name, entry.version, crashes)),
+        (ScriptKind::Endpoint, _) => Ok(entry),
+    }
+}
+
+/// The answer for a script version that is not run any more.
+pub fn quarantined(script: &str, version: i64, crashes: u32) -> Problem {
+    let detail = format!("script `{script}` version {version} took its worker process down {crashes} times and is not run any more");
+    Problem::new(Code::WorkerLost, detail).hint(format!("save a new version, or `picloud scripts release {script}`"))
+}
+
+fn header_list(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+}
+
+fn http_response(answer: ScriptResponse) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
+    // The executor has checked all three; what it let through and HTTP does not know is a fault of ours.
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    for (name, value) in answer.headers {
+        match (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            (Ok(name), Ok(value)) => drop(headers.append(name, value)),
+            _unknown => tracing::error!("a header of a script's answer is no header"),
+        }
+    }
+    response
+}
+
+/// Status, headers and body.
+type AnswerParts = (u16, Vec<(String, String)>, Vec<u8>);
+
+fn answer_of(report: RunReport, execution_id: ExecutionId) -> AnswerParts {
+    match report.result {
+        Ok(ScriptResponse { status, headers, body }) => (status, headers, body),
+        Err(error) => {
+            let mut problem = error.problem();
+            problem.execution_id = Some(execution_id);
+            problem_parts(&problem)
+        }
+    }
+}
+
+fn problem_parts(problem: &Problem) -> AnswerParts {
+    let content_type = ("content-type".to_owned(), crate::problem_response::PROBLEM_JSON.to_owned());
+    let body = serde_json::to_vec(problem).expect("a problem holds only text and numbers");
+    (problem.status, vec![content_type], body)
+}

@@ -1,0 +1,128 @@
+//! One run under way: its log, its name to the parent, and what becomes of both when it ends.
+
+use super::apps::{RunApp, RunScript};
+use super::gate::Permit;
+use super::handover::Takeovers;
+use crate::inflight::LostRun;
+use picloud_executor::services::{Handover, LogSink};
+use picloud_executor::{CallContext, RunReport};
+use picloud_model::clock::UnixMs;
+use picloud_model::execution::{Execution, LogLine, Outcome, Usage};
+use picloud_model::{AppId, ExecutionId, Problem};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// One run. It is its own log sink and its own hand-over, so that a run costs one allocation for all three.
+pub(super) struct RunRecord {
+    pub(super) app: Arc<RunApp>,
+    pub(super) script: Arc<RunScript>,
+    pub(super) execution_id: ExecutionId,
+    pub(super) cause: String,
+    pub(super) started_at: UnixMs,
+    pub(super) began: Instant,
+    pub(super) inline: bool,
+    pub(super) permit: Permit,
+    pub(super) takeovers: Arc<Takeovers>,
+    pub(super) became_long: AtomicBool,
+    pub(super) lines: Mutex<Vec<LogLine>>,
+}
+
+impl RunRecord {
+    /// Names the run to the parent, should this process die under it.
+    pub(super) fn announce(&self) {
+        self.permit.announce(&LostRun {
+            app: self.app.id(),
+            script: self.script.name.as_ref().to_owned(),
+            version: self.script.version,
+            execution_id: self.execution_id,
+            cause: self.cause.clone(),
+            started_at: self.started_at,
+        });
+    }
+
+    pub(super) fn has_logs(&self) -> bool {
+        !self.lines.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// What is kept of the run; takes its log lines.
+    pub(super) fn execution(&self, report: &RunReport, node: &str) -> Execution {
+        let (outcome, status, error_json) = match &report.result {
+            Ok(response) => (Outcome::Ok, response.status, String::new()),
+            Err(error) => {
+                let mut problem = error.problem();
+                problem.execution_id = Some(self.execution_id);
+                (Outcome::Failed, problem.status, json(&problem))
+            }
+        };
+        Execution {
+            id: self.execution_id,
+            root_id: self.execution_id,
+            app_id: self.app.id(),
+            app: self.app.name.as_ref().to_owned(),
+            script: self.script.name.as_ref().to_owned(),
+            version: self.script.version,
+            node: node.to_owned(),
+            cause: self.cause.clone(),
+            outcome,
+            status,
+            started_at: self.started_at,
+            duration_us: u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX),
+            usage: report.usage,
+            error_json,
+            logs: std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner)),
+            logs_dropped: report.logs_dropped,
+        }
+    }
+}
+
+impl LogSink for RunRecord {
+    fn log(&self, _call: &CallContext, line: LogLine) {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+    }
+}
+
+impl Handover for RunRecord {
+    fn now_long(&self) {
+        if !self.became_long.swap(true, Ordering::Relaxed) {
+            // Named before anything else: from here on it may live long enough to do harm.
+            self.announce();
+            self.takeovers.hand_over();
+        }
+    }
+}
+
+/// The record of a run that was refused before it began.
+pub(super) fn refused(
+    app_id: AppId,
+    app: &str,
+    script: &str,
+    version: i64,
+    cause: &str,
+    node: &str,
+    problem: &Problem,
+) -> Execution {
+    let id = ExecutionId::new();
+    Execution {
+        id,
+        root_id: id,
+        app_id,
+        app: app.to_owned(),
+        script: script.to_owned(),
+        version,
+        node: node.to_owned(),
+        cause: cause.to_owned(),
+        outcome: Outcome::Failed,
+        status: problem.status,
+        started_at: picloud_model::clock::Clock::now_ms(&picloud_model::SystemClock),
+        duration_us: 0,
+        usage: Usage::default(),
+        error_json: json(problem),
+        logs: Vec::new(),
+        logs_dropped: 0,
+    }
+}
+
+fn json(problem: &Problem) -> String {
+    serde_json::to_string(problem).expect("a problem holds only text and numbers")
+}

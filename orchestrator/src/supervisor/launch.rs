@@ -1,0 +1,46 @@
+//! Starts one worker process with exactly what it may have: three descriptors, no environment, no terminal.
+//!
+//! Standard input is the channel and standard output the ingress socket, because those two the worker can take over
+//! without unsafe code; descriptor 3 is the in-flight file, which it opens through `/proc`.
+
+use super::SupervisorConfig;
+use crate::inflight::InFlight;
+use crate::worker::WorkerArguments;
+use command_fds::{CommandFdExt, FdMapping};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use tokio::net::UnixStream;
+use tokio::process::Child;
+
+/// Where the worker finds the in-flight file.
+pub(crate) const IN_FLIGHT_FD: i32 = 3;
+
+/// A worker that was started and has said nothing yet.
+pub(super) struct Launched {
+    pub(super) child: Child,
+    pub(super) channel: UnixStream,
+    pub(super) in_flight: InFlight,
+}
+
+/// Starts the worker.
+pub(super) fn launch(config: &SupervisorConfig, announce_inline: bool) -> std::io::Result<Launched> {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+    ours.set_nonblocking(true)?;
+    // Runs inline and runs that wait never exceed the concurrency, so one slot each is enough.
+    let in_flight = InFlight::create(config.settings.concurrency as usize)?;
+    let arguments = WorkerArguments { run_as: config.run_as, announce_inline };
+    let mut command = Command::new(&config.executable);
+    command
+        .args(arguments.to_args())
+        .env_clear()
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(Stdio::from(OwnedFd::from(config.ingress.try_clone()?)))
+        .stderr(Stdio::inherit())
+        // Ctrl-C on the terminal is for the parent, which then drains the worker.
+        .process_group(0)
+        .fd_mappings(vec![FdMapping { parent_fd: in_flight.file()?.into(), child_fd: IN_FLIGHT_FD }])
+        .map_err(std::io::Error::other)?;
+    let child = tokio::process::Command::from(command).kill_on_drop(true).spawn()?;
+    Ok(Launched { child, channel: UnixStream::from_std(ours)?, in_flight })
+}

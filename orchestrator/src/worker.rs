@@ -1,0 +1,264 @@
+//! The worker: the main of the child that answers requests and runs scripts.
+//!
+//! It holds no data and no keys. It starts with one thread, gives away what it could misuse ([`crate::confine`]), then
+//! waits for settings and a first snapshot, and answers from it until its parent changes it, drains it or is gone.
+
+use crate::capture::Capture;
+use crate::channel::FrameError;
+use crate::channel::worker_end::WorkerEnd;
+use crate::confine::confine;
+use crate::inflight::InFlight;
+use crate::ingress::{Ingress, IngressSettings};
+use crate::live::Live;
+use crate::run::gate::Gate;
+use crate::run::handover::Takeovers;
+use crate::run::{Runner, RunnerParts};
+use crate::services::ChannelPorts;
+use crate::static_files::StaticFiles;
+use crate::supervisor::IN_FLIGHT_FD;
+use arc_swap::ArcSwap;
+use nix::sys::signal::{SigSet, Signal};
+use picloud_executor::{Executor, ExecutorConfig, Services, stack_bytes_for};
+use picloud_model::SystemClock;
+use picloud_model::limits::Limits;
+use picloud_model::protocol::{ToParent, ToWorker, WorkerSettings};
+use std::fs::File;
+use std::net::TcpListener;
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// Frames from the parent that wait while one is being applied.
+const INBOX_FRAMES_MAX: usize = 16;
+/// Most threads that serve HTTP; scripts that take long have threads of their own.
+const SCHEDULERS_MAX: usize = 4;
+/// Longest wait for the last records to be on their way when the worker ends.
+const FLUSH_MAX: Duration = Duration::from_millis(500);
+
+/// What the parent says on the command line, before there is anything else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct WorkerArguments {
+    pub(crate) run_as: Option<(u32, u32)>,
+    pub(crate) announce_inline: bool,
+}
+
+/// Why a worker could not start.
+#[derive(Debug, thiserror::Error)]
+enum WorkerError {
+    #[error("`{0}` is no argument of a worker; workers are started by `picloud-appliance`, not by hand")]
+    Argument(String),
+    #[error("{what}: {error}")]
+    Io { what: &'static str, error: std::io::Error },
+    #[error(transparent)]
+    Channel(#[from] FrameError),
+    #[error("the parent's first frames are not settings and a snapshot")]
+    NoStart,
+}
+
+impl WorkerArguments {
+    pub(crate) fn to_args(self) -> Vec<String> {
+        let mut args = vec!["worker".to_owned()];
+        if let Some((uid, gid)) = self.run_as {
+            args.push(format!("--run-as={uid}:{gid}"));
+        }
+        if self.announce_inline {
+            args.push("--announce-inline".to_owned());
+        }
+        args
+    }
+
+    fn parse(args: impl Iterator<Item = String>) -> Result<Self, WorkerError> {
+        let mut arguments = Self::default();
+        for arg in args {
+            let ids = arg.strip_prefix("--run-as=").and_then(|ids| ids.split_once(':'));
+            match (arg.as_str(), ids.and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)))) {
+                (_, Some(ids)) => arguments.run_as = Some(ids),
+                ("--announce-inline", None) => arguments.announce_inline = true,
+                _unknown => return Err(WorkerError::Argument(arg)),
+            }
+        }
+        Ok(arguments)
+    }
+}
+
+/// The program when its first argument is `worker`.
+pub fn main() -> ExitCode {
+    // Standard output is the ingress socket, so logs go to standard error. A second initialisation is no error.
+    let _set_already = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).try_init();
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("the worker cannot go on: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<(), WorkerError> {
+    let arguments = WorkerArguments::parse(std::env::args().skip(2))?;
+    let schedulers = std::thread::available_parallelism().map_or(1, usize::from).min(SCHEDULERS_MAX);
+    let Inherited { channel, ingress, in_flight } = Inherited::take()?;
+    leave_signals_to_the_parent();
+    let unconfined = confine(arguments.run_as);
+    let (sender, inbox) = mpsc::channel(INBOX_FRAMES_MAX);
+    let others = move |frame| {
+        // The receiver ends only with the process.
+        let _ending = sender.blocking_send(frame);
+    };
+    let channel = WorkerEnd::start(channel, others, |error| {
+        if !matches!(error, FrameError::Closed) {
+            tracing::error!("the worker ends: {error}");
+        }
+        std::process::exit(1);
+    })?;
+    channel.tell(&ToParent::Hello { unconfined });
+    let takeovers = Arc::new(Takeovers::default());
+    let (starting, parking) = (Arc::clone(&takeovers), Arc::clone(&takeovers));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(schedulers)
+        // Runs go inline on these threads, so their stacks are those of runs.
+        .thread_stack_size(stack_bytes_for(Limits::default().memory_bytes))
+        .on_thread_start(move || starting.thread_started(schedulers))
+        .on_thread_park(move || parking.schedules())
+        .enable_all()
+        .build()
+        .map_err(|error| WorkerError::Io { what: "start the runtime", error })?;
+    runtime.block_on(serve(Parts { channel, ingress, in_flight, takeovers, arguments }, inbox))?;
+    // Not by dropping the runtime, which would wait for runs that outlast the drain.
+    std::process::exit(0);
+}
+
+/// What a worker gets from its parent.
+struct Inherited {
+    channel: UnixStream,
+    ingress: TcpListener,
+    in_flight: InFlight,
+}
+
+impl Inherited {
+    fn take() -> Result<Self, WorkerError> {
+        let failed = |what| move |error| WorkerError::Io { what, error };
+        let channel = std::io::stdin().as_fd().try_clone_to_owned().map_err(failed("take the channel over"))?;
+        let ingress = std::io::stdout().as_fd().try_clone_to_owned().map_err(failed("take the ingress over"))?;
+        let path = format!("/proc/self/fd/{IN_FLIGHT_FD}");
+        let file = File::options().read(true).write(true).open(path).map_err(failed("open the in-flight file"))?;
+        let in_flight = InFlight::inherited(file).map_err(failed("read the in-flight file"))?;
+        let null = File::options().read(true).write(true).open("/dev/null").map_err(failed("open /dev/null"))?;
+        nix::unistd::dup2_stdin(&null).map_err(|errno| failed("close standard input")(errno.into()))?;
+        nix::unistd::dup2_stdout(&null).map_err(|errno| failed("close standard output")(errno.into()))?;
+        Ok(Self { channel: UnixStream::from(channel), ingress: TcpListener::from(ingress), in_flight })
+    }
+}
+
+/// A service manager signals every process of the service; the worker ends when its parent says so or is gone.
+fn leave_signals_to_the_parent() {
+    let mut signals = SigSet::empty();
+    for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
+        signals.add(signal);
+    }
+    if let Err(errno) = signals.thread_block() {
+        tracing::warn!("signals are not left to the parent: {errno}");
+    }
+}
+
+struct Parts {
+    channel: Arc<WorkerEnd>,
+    ingress: TcpListener,
+    in_flight: InFlight,
+    takeovers: Arc<Takeovers>,
+    arguments: WorkerArguments,
+}
+
+async fn serve(parts: Parts, mut inbox: mpsc::Receiver<ToWorker>) -> Result<(), WorkerError> {
+    let Some(ToWorker::Start(settings)) = inbox.recv().await else { return Err(WorkerError::NoStart) };
+    let Some(ToWorker::Snapshot(snapshot)) = inbox.recv().await else { return Err(WorkerError::NoStart) };
+    let revision = snapshot.revision;
+    let live = Arc::new(ArcSwap::from_pointee(Live::of(snapshot)));
+    let channel = Arc::clone(&parts.channel);
+    let capture = Capture::start(Arc::clone(&channel)).map_err(|error| WorkerError::Io { what: "start capture", error })?;
+    let (drain, mut draining) = watch::channel(false);
+    let runner = Runner::new(RunnerParts {
+        executor: executor(&channel, &settings),
+        concurrency: parts.in_flight.slots(),
+        gate: Gate::new(parts.in_flight),
+        takeovers: parts.takeovers,
+        capture: Arc::clone(&capture),
+        clock: Arc::new(SystemClock),
+        node: Arc::from(settings.node.as_str()),
+        announce_inline: parts.arguments.announce_inline,
+    });
+    let files = StaticFiles::new(Arc::new(ChannelPorts(Arc::clone(&channel))));
+    let ingress = Arc::new(Ingress::new(Arc::clone(&live), runner.clone(), files, IngressSettings::default()));
+    let ingress = tokio::spawn(ingress.serve(parts.ingress, async move {
+        // An error means that nobody is left to drain for.
+        let _drained = draining.wait_for(|drain| *drain).await;
+    }));
+    channel.tell(&ToParent::Applied { revision });
+    while let Some(frame) = inbox.recv().await {
+        match frame {
+            ToWorker::Snapshot(snapshot) => swap(&live, &channel, Live::of(snapshot)),
+            ToWorker::AppChanged { revision, app } => {
+                let changed = live.load().changed(revision, app);
+                swap(&live, &channel, changed);
+            }
+            ToWorker::AppRemoved { revision, app } => {
+                let removed = live.load().removed(revision, app);
+                swap(&live, &channel, removed);
+                runner.forget(app);
+            }
+            ToWorker::Run { id, run } => {
+                let app = live.load().apps.get(&run.app).cloned();
+                let (runner, channel) = (runner.clone(), Arc::clone(&channel));
+                tokio::spawn(async move {
+                    let result = runner.run_asked(app, *run).await;
+                    channel.tell(&ToParent::RunDone { id, result });
+                });
+            }
+            ToWorker::Drain => break,
+            ToWorker::Start(_) | ToWorker::Reply { .. } => tracing::warn!("a frame came at a time it means nothing"),
+        }
+    }
+    drain.send_replace(true);
+    match ingress.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!("the ingress ended badly: {error}"),
+        Err(error) => tracing::error!("the ingress ended badly: {error}"),
+    }
+    capture.flush(FLUSH_MAX);
+    Ok(())
+}
+
+fn swap(live: &ArcSwap<Live>, channel: &WorkerEnd, next: Live) {
+    let revision = next.revision;
+    live.store(Arc::new(next));
+    channel.tell(&ToParent::Applied { revision });
+}
+
+fn executor(channel: &Arc<WorkerEnd>, settings: &WorkerSettings) -> Executor {
+    let ports = Arc::new(ChannelPorts(Arc::clone(channel)));
+    let services = Services { kv: ports.clone(), sources: ports, clock: Arc::new(SystemClock) };
+    let module_cache_entries = settings.module_cache_entries as usize;
+    Executor::new(ExecutorConfig { module_cache_entries, ..ExecutorConfig::default() }, services)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_read_back_as_what_was_written_and_others_are_refused() {
+        for run_as in [None, Some((65_534, 65_533))] {
+            for announce_inline in [false, true] {
+                let arguments = WorkerArguments { run_as, announce_inline };
+                let read = WorkerArguments::parse(arguments.to_args().into_iter().skip(1)).unwrap();
+                assert_eq!(read, arguments);
+            }
+        }
+        for bad in ["--run-as=root", "--run-as=1", "serve"] {
+            assert!(WorkerArguments::parse([bad.to_owned()].into_iter()).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! A client of one request a connection, which is all these tests need.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// Longer than anything in these tests should ever take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// `GET path`; an error is a connection that was refused or broke.
+pub(crate) async fn try_get(address: SocketAddr, path: &str) -> std::io::Result<Answer> {
+    let exchange = async {
+        let mut stream = TcpStream::connect(address).await?;
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await?;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let broken = || std::io::Error::other(format!("no answer but {text:?}"));
+        let (head, body) = text.split_once("\r\n\r\n").ok_or_else(broken)?;
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(broken)?;
+        Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
+    };
+    tokio::time::timeout(PATIENCE, exchange).await.expect("an answer within the test's patience")
+}
+
+/// `GET path`, which must be answered.
+pub(crate) async fn get(address: SocketAddr, path: &str) -> Answer {
+    try_get(address, path).await.unwrap_or_else(|error| panic!("GET {path}: {error}"))
+}
+
+/// Waits until `condition` holds of the watched value.
+pub(crate) async fn until<T: Clone>(watched: &tokio::sync::watch::Sender<T>, condition: impl Fn(&T) -> bool) -> T {
+    let mut receiver = watched.subscribe();
+    let reached = tokio::time::timeout(PATIENCE, receiver.wait_for(condition)).await;
+    reached.expect("what the test waits for happens").unwrap().clone()
+}

@@ -1,0 +1,134 @@
+//! Workers that die, lie or are left alone.
+
+use crate::client::{get, try_get, until};
+use crate::fake_host::{FakeHost, serve, supervise};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use picloud_model::limits::Limits;
+use picloud_model::protocol::{RunHttp, RunRequest};
+use picloud_model::{AppId, Code};
+use picloud_orchestrator::supervisor::Supervisor;
+use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
+
+/// A worker that is back within this is back at once, also on a busy machine; what is promised is measured elsewhere.
+const BACK_AT_ONCE: Duration = Duration::from_secs(2);
+
+/// Calls the host, which never answers: under way until the worker dies.
+const STALLS: &str = r#"kv::collection("c").has("k")"#;
+
+fn kill_worker(supervisor: &Supervisor) -> u32 {
+    let pid = supervisor.worker_pid().expect("there is a worker");
+    kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL).unwrap();
+    pid
+}
+
+pub(crate) async fn a_killed_worker_is_back_and_no_connection_is_refused() {
+    let (_host, supervisor, address) = serve(Limits::default(), &[("hello", "1")]).await;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..5 {
+        assert_eq!(get(address, "/demo/hello").await.body, "1");
+        let killed = kill_worker(&supervisor);
+        let began = Instant::now();
+        // A connection that the dying worker accepted may break; none may be refused, and the next is answered.
+        loop {
+            match try_get(address, "/demo/hello").await {
+                Ok(answer) if answer.status == 200 => break,
+                Ok(answer) => panic!("{answer:?}"),
+                Err(error) => assert_ne!(error.kind(), std::io::ErrorKind::ConnectionRefused),
+            }
+        }
+        slowest = slowest.max(began.elapsed());
+        assert_ne!(supervisor.worker_pid(), Some(killed));
+    }
+    crate::print(&format!("slowest return of a killed worker: {slowest:?}\n"));
+    assert!(slowest < BACK_AT_ONCE, "{slowest:?}");
+    supervisor.stop().await;
+}
+
+pub(crate) async fn the_runs_under_way_are_named_when_the_worker_dies() {
+    let (host, supervisor, address) = serve(Limits::default(), &[("stalls", STALLS), ("hello", "1")]).await;
+    let under_way = tokio::spawn(async move { try_get(address, "/demo/stalls").await.is_err() });
+    assert_eq!(get(address, "/demo/hello").await.status, 200);
+    until(&host.stalled, |count| *count == 1).await;
+    kill_worker(&supervisor);
+    let lost = until(&host.lost, |lost| !lost.is_empty()).await;
+    assert_eq!(lost.len(), 1, "the run that had ended is not blamed: {lost:?}");
+    assert_eq!((lost[0].script.as_str(), lost[0].cause.as_str()), ("stalls", "GET /demo/stalls"));
+    assert!(under_way.await.unwrap(), "its client sees a broken connection");
+    supervisor.stop().await;
+}
+
+pub(crate) async fn a_run_asked_for_fails_as_worker_lost_when_the_worker_dies() {
+    let (host, supervisor, _address) = serve(Limits::default(), &[("stalls", STALLS)]).await;
+    let asking = supervisor.clone();
+    let run = RunRequest {
+        app: AppId(1),
+        script: "stalls".to_owned(),
+        source: None,
+        request: RunHttp { method: "GET".to_owned(), path: "/".to_owned(), ..RunHttp::default() },
+        principal: None,
+    };
+    let asked = tokio::spawn(async move { asking.run(run, Duration::from_secs(20)).await });
+    until(&host.stalled, |count| *count == 1).await;
+    kill_worker(&supervisor);
+    let problem = asked.await.unwrap().unwrap_err();
+    assert_eq!(problem.code, Code::WorkerLost);
+    assert!(problem.detail.contains("`stalls`"), "{problem}");
+    supervisor.stop().await;
+}
+
+/// A worker that is this shell script.
+async fn refused(script: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("worker");
+    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (supervisor, _address) = supervise(&FakeHost::new(), path).await;
+    supervisor.err().expect("no worker comes of it").to_string()
+}
+
+pub(crate) async fn a_worker_that_speaks_garbage_is_given_up_with_its_reason() {
+    let too_long = refused(r"printf '\377\377\377\377garbage' >&0; sleep 60").await;
+    assert!(too_long.contains("claims 4294967295 bytes") && too_long.contains("tried 3 times"), "{too_long}");
+    let no_frame = refused(r"printf '\003\000\000\000\377\377\377' >&0; sleep 60").await;
+    assert!(no_frame.contains("a frame of 3 bytes cannot be read"), "{no_frame}");
+}
+
+pub(crate) async fn a_worker_that_ends_at_once_is_given_up_with_its_reason() {
+    let ended = refused("exit 7").await;
+    assert!(ended.contains("exit code 7"), "{ended}");
+    let cut = refused(r"printf '\003\000' >&0; exit 0").await;
+    assert!(cut.contains("in the middle of a frame") || cut.contains("exit code 0"), "{cut}");
+    let (missing, _address) = supervise(&FakeHost::new(), "/nowhere/picloud".into()).await;
+    assert!(missing.err().unwrap().to_string().contains("/nowhere/picloud"));
+}
+
+pub(crate) async fn a_worker_whose_parent_is_gone_ends() {
+    use command_fds::{CommandFdExt, FdMapping};
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let ingress = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let in_flight = picloud_orchestrator::inflight::InFlight::create(1).unwrap();
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.arg("worker").stdin(std::os::fd::OwnedFd::from(theirs)).stdout(std::os::fd::OwnedFd::from(ingress));
+    command
+        .fd_mappings(vec![FdMapping { parent_fd: in_flight.file().unwrap().into(), child_fd: 3 }])
+        .unwrap();
+    let mut worker = tokio::process::Command::from(command).kill_on_drop(true).spawn().unwrap();
+    drop(ours);
+    let status = tokio::time::timeout(Duration::from_secs(20), worker.wait()).await.unwrap().unwrap();
+    assert!(!status.success());
+}
+
+pub(crate) async fn stopping_lets_a_run_under_way_end() {
+    let slow = "let n = 0; while n < 1500000 { n += 1 } n";
+    let (host, supervisor, address) = serve(Limits::default(), &[("slow", slow), ("stalls", STALLS)]).await;
+    // Its record says that the run has begun and ended; the stop comes in between, or at worst after.
+    let answer = tokio::spawn(async move { get(address, "/demo/slow").await });
+    let stalls = tokio::spawn(async move { try_get(address, "/demo/stalls").await });
+    until(&host.stalled, |count| *count == 1).await;
+    stalls.abort();
+    supervisor.stop().await;
+    assert_eq!(answer.await.unwrap().body, "1500000");
+    assert_eq!(supervisor.worker_pid(), None);
+}

@@ -1,0 +1,78 @@
+//! Real worker processes: this test program is their executable, their parent and their client.
+//!
+//! Run without a harness, because the program must be a worker when its first argument is `worker`. To add a test: an
+//! async function in one of the modules and a line in [`TESTS`]. No test waits by sleeping for what it can observe.
+
+mod client;
+mod confinement;
+mod crashes;
+mod fake_host;
+mod requests;
+mod scheduling;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: picloud_executor::RunAllocator = picloud_executor::RunAllocator;
+
+type Test = fn() -> Pin<Box<dyn Future<Output = ()>>>;
+
+macro_rules! tests {
+    ($($module:ident::$name:ident,)*) => {
+        &[$((concat!(stringify!($module), "::", stringify!($name)), (|| Box::pin($module::$name())) as Test),)*]
+    };
+}
+
+const TESTS: &[(&str, Test)] = tests! {
+    requests::a_script_answers_and_its_kv_calls_reach_the_host,
+    requests::a_script_that_throws_is_a_problem_with_its_execution_and_its_record_arrives,
+    requests::a_changed_app_answers_anew_as_soon_as_the_change_returns,
+    requests::a_run_that_no_request_asked_for_gives_its_answer_and_its_record,
+    requests::a_static_file_comes_through_the_channel,
+    crashes::a_killed_worker_is_back_and_no_connection_is_refused,
+    crashes::the_runs_under_way_are_named_when_the_worker_dies,
+    crashes::a_run_asked_for_fails_as_worker_lost_when_the_worker_dies,
+    crashes::a_worker_that_speaks_garbage_is_given_up_with_its_reason,
+    crashes::a_worker_that_ends_at_once_is_given_up_with_its_reason,
+    crashes::a_worker_whose_parent_is_gone_ends,
+    crashes::stopping_lets_a_run_under_way_end,
+    scheduling::a_host_that_gives_no_answer_costs_the_run_its_deadline_and_nobody_else_anything,
+    scheduling::a_script_known_as_short_that_turns_long_stalls_nobody,
+    scheduling::past_the_gate_requests_get_503_with_a_retry_after,
+    scheduling::an_app_with_a_bigger_memory_budget_runs_too,
+    confinement::a_worker_can_open_no_file_and_reach_no_network,
+};
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    match args.first().map(String::as_str) {
+        Some("worker") => return picloud_orchestrator::worker::main(),
+        Some("confine-check") => return confinement::check(&args[1..]),
+        _test_run => {}
+    }
+    let ignored_only = args.iter().any(|arg| arg == "--ignored");
+    if args.iter().any(|arg| arg == "--list") {
+        for (name, _) in TESTS.iter().filter(|_| !ignored_only) {
+            print(&format!("{name}: test\n"));
+        }
+        return ExitCode::SUCCESS;
+    }
+    let exact = args.iter().any(|arg| arg == "--exact");
+    let filters: Vec<&String> = args.iter().filter(|arg| !arg.starts_with('-')).collect();
+    let wanted = |name: &str| {
+        filters.is_empty() || filters.iter().any(|filter| if exact { name == *filter } else { name.contains(*filter) })
+    };
+    for (name, test) in TESTS.iter().filter(|(name, _)| !ignored_only && wanted(name)) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+        runtime.block_on(test());
+        print(&format!("test {name} ... ok\n"));
+    }
+    ExitCode::SUCCESS
+}
+
+fn print(text: &str) {
+    use std::io::Write;
+    std::io::stdout().write_all(text.as_bytes()).unwrap();
+}

@@ -1,0 +1,78 @@
+//! What requests and runs give, through both processes.
+
+use crate::client::{get, until};
+use crate::fake_host::serve;
+use picloud_model::AppId;
+use picloud_model::execution::Outcome;
+use picloud_model::limits::Limits;
+use picloud_model::protocol::{RunHttp, RunRequest};
+use std::time::Duration;
+
+pub(crate) async fn a_script_answers_and_its_kv_calls_reach_the_host() {
+    let scripts = [("hello", r#"#{hello: ctx.app, node: ctx.node}"#), ("count", r#"kv::collection("c").incr("n", 2)"#)];
+    let (_host, supervisor, address) = serve(Limits::default(), &scripts).await;
+    let hello = get(address, "/demo/hello").await;
+    assert_eq!((hello.status, hello.body.as_str()), (200, r#"{"hello":"demo","node":"here"}"#));
+    for n in [2, 4, 6] {
+        assert_eq!(get(address, "/demo/count").await.body, n.to_string());
+    }
+    assert_eq!(get(address, "/demo/nothing").await.status, 404);
+    supervisor.stop().await;
+}
+
+pub(crate) async fn a_script_that_throws_is_a_problem_with_its_execution_and_its_record_arrives() {
+    let (host, supervisor, address) = serve(Limits::default(), &[("bad", "log::warn(\"soon\");\nthrow \"oh\"")]).await;
+    let answer = get(address, "/demo/bad").await;
+    let problem = answer.json();
+    assert_eq!((answer.status, problem["code"].as_str()), (500, Some("script-error")), "{answer:?}");
+    assert_eq!(problem["at"]["line"], 2);
+    let executions = until(&host.executions, |all| !all.is_empty()).await;
+    assert_eq!(problem["execution_id"], executions[0].id.to_string());
+    assert_eq!((executions[0].outcome, executions[0].cause.as_str()), (Outcome::Failed, "GET /demo/bad"));
+    assert_eq!(executions[0].logs[0].message, "soon");
+    supervisor.stop().await;
+}
+
+pub(crate) async fn a_changed_app_answers_anew_as_soon_as_the_change_returns() {
+    let (host, supervisor, address) = serve(Limits::default(), &[("v", "0")]).await;
+    for version in 1..=20 {
+        let app = host.put(Limits::default(), &[("v", &version.to_string())], &[]);
+        supervisor.app_changed(app).await.unwrap();
+        assert_eq!(get(address, "/demo/v").await.body, version.to_string());
+    }
+    supervisor.app_removed(AppId(1)).await.unwrap();
+    assert_eq!(get(address, "/demo/v").await.status, 404);
+    supervisor.stop().await;
+}
+
+pub(crate) async fn a_run_that_no_request_asked_for_gives_its_answer_and_its_record() {
+    let (_host, supervisor, _address) = serve(Limits::default(), &[("echo", "ctx.request.text()")]).await;
+    let run = |script: &str, source: Option<&str>| RunRequest {
+        app: AppId(1),
+        script: script.to_owned(),
+        source: source.map(str::to_owned),
+        request: RunHttp {
+            method: "POST".to_owned(),
+            path: "/x?a=1".to_owned(),
+            headers: Vec::new(),
+            body: b"body".to_vec(),
+        },
+        principal: None,
+    };
+    let patience = Duration::from_secs(20);
+    let echo = supervisor.run(run("echo", None), patience).await.unwrap();
+    assert_eq!((echo.status, echo.body.as_slice()), (200, b"body".as_slice()));
+    assert_eq!((echo.execution.outcome, echo.execution.cause.as_str()), (Outcome::Ok, "run POST /x"));
+    let draft = supervisor.run(run("echo", Some("ctx.request.query.a + 1")), patience).await.unwrap();
+    assert_eq!(draft.body, b"11");
+    let missing = supervisor.run(run("nothing", None), patience).await.unwrap();
+    assert_eq!((missing.status, missing.execution.outcome), (404, Outcome::Failed));
+    supervisor.stop().await;
+}
+
+pub(crate) async fn a_static_file_comes_through_the_channel() {
+    let (_host, supervisor, address) = serve(Limits::default(), &[("hello", "1")]).await;
+    let file = get(address, "/demo/notes.txt").await;
+    assert_eq!((file.status, file.body.as_str()), (200, "from a file"));
+    supervisor.stop().await;
+}

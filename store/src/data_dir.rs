@@ -1,0 +1,57 @@
+//! The data directory: made private, and held by one appliance at a time.
+
+use crate::OpenError;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+/// Owner only: what is in there is nobody else's to read.
+const DIR_MODE: u32 = 0o700;
+const FILE_MODE: u32 = 0o600;
+/// Below this many free bytes an I/O error is taken for a full disk: SQLite's shared index grows by 32 KiB
+/// at a time, and says "disk I/O error" when it cannot.
+const FULL_BELOW_BYTES: u64 = 64 * 1024;
+
+/// The lock on a data directory; the kernel lifts it when the process ends, however it ends.
+pub(crate) struct DataDirLock {
+    _file: File,
+}
+
+impl DataDirLock {
+    /// Makes the directory where it is missing, and takes its lock.
+    pub(crate) fn take(dir: &Path) -> Result<Self, OpenError> {
+        let unusable = |source: std::io::Error| match source.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => OpenError::Full { dir: dir.to_owned() },
+            ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+                OpenError::NotWritable { dir: dir.to_owned(), source: Box::new(source) }
+            }
+            _ => OpenError::Unusable { path: dir.to_owned(), source: Box::new(source) },
+        };
+        DirBuilder::new().recursive(true).mode(DIR_MODE).create(dir).map_err(unusable)?;
+        let path = dir.join("lock");
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE);
+        let mut file = options.open(path).map_err(unusable)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                // Only a courtesy: the holder may be writing it this moment.
+                let pid = file.read_to_string(&mut holder).ok().and_then(|_length| holder.trim().parse().ok());
+                return Err(OpenError::Taken { dir: dir.to_owned(), pid });
+            }
+            Err(TryLockError::Error(source)) => return Err(unusable(source)),
+        }
+        // A full disk must not stop the start: the number is only for the message above.
+        let _told =
+            file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+        Ok(Self { _file: file })
+    }
+}
+
+/// Whether the disk that holds `path` has no room for another write.
+pub(crate) fn disk_is_full(path: &Path) -> bool {
+    nix::sys::statvfs::statvfs(path)
+        .is_ok_and(|disk| disk.blocks_available().saturating_mul(disk.fragment_size()) < FULL_BELOW_BYTES)
+}

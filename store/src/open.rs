@@ -1,0 +1,134 @@
+//! Opening the store: settings, the choice of backend, and every reason why it cannot be opened.
+
+use crate::Store;
+use crate::sqlite::SqliteStore;
+use picloud_model::clock::Clock;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// Where the store is and how large it may become.
+#[derive(Clone, Debug)]
+pub struct OpenSettings {
+    /// The directory that holds everything; made (0700) where it is missing.
+    pub data_dir: PathBuf,
+    /// The most bytes the data (without history) may take; the disk's size where absent.
+    pub data_bytes_max: Option<u64>,
+    /// The most bytes the history may take.
+    pub history_bytes_max: u64,
+    /// Runs that are kept of one app.
+    pub history_app_runs_max: u32,
+}
+
+impl OpenSettings {
+    /// The defaults for a data directory.
+    pub fn new(data_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            data_dir: data_dir.into(),
+            data_bytes_max: None,
+            history_bytes_max: 256 * 1024 * 1024,
+            history_app_runs_max: 10_000,
+        }
+    }
+}
+
+/// Why the store cannot be opened. [`OpenError::hint`] says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it open.
+    #[error("the data directory `{}` is in use by another appliance{}", dir.display(), by_pid(*pid))]
+    Taken {
+        /// The data directory.
+        dir: PathBuf,
+        /// The other process, where it said.
+        pid: Option<u32>,
+    },
+    /// Nothing can be written there.
+    #[error("the data directory `{}` cannot be written", dir.display())]
+    NotWritable {
+        /// The data directory.
+        dir: PathBuf,
+        /// Why.
+        #[source]
+        source: Source,
+    },
+    /// There is no room.
+    #[error("the disk that holds the data directory `{}` is full", dir.display())]
+    Full {
+        /// The data directory.
+        dir: PathBuf,
+    },
+    /// The file is something else, or damaged.
+    #[error("`{}` is not a PiCloud database, or it is damaged", path.display())]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is from the future.
+    #[error("`{}` was written by a newer PiCloud (schema {found}, this one knows {known})", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest schema this program knows.
+        known: i64,
+    },
+    /// A migration that was applied is not the one this program holds.
+    #[error("`{}` was made with another {migration} than this program's", path.display())]
+    ChangedMigration {
+        /// The file.
+        path: PathBuf,
+        /// The migration's file name.
+        migration: String,
+    },
+    /// Everything else.
+    #[error("`{}` cannot be opened", path.display())]
+    Unusable {
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Source,
+    },
+}
+
+fn by_pid(pid: Option<u32>) -> String {
+    pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
+}
+
+impl OpenError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Taken { pid: Some(pid), .. } => {
+                format!("stop that one first (`kill {pid}`), or give this one a `data-dir` of its own")
+            }
+            Self::Taken { pid: None, .. } => "stop that one first, or give this one a `data-dir` of its own".to_owned(),
+            Self::NotWritable { dir, .. } => {
+                format!(
+                    "give it to the user that runs PiCloud (`chown`), or choose another `data-dir` than `{}`",
+                    dir.display()
+                )
+            }
+            Self::Full { .. } => "make room (`df -h`), then start again; nothing was lost".to_owned(),
+            Self::NotADatabase { path } => {
+                format!("put a backup in its place, or move `{}` away to start empty", path.display())
+            }
+            Self::Newer { .. } => "install the newer PiCloud again, or put back a backup of the older one".to_owned(),
+            Self::ChangedMigration { .. } => {
+                "install the PiCloud that made it; a build between two releases may have changed its schema".to_owned()
+            }
+            Self::Unusable { .. } => "check that the path is a directory on a disk that works".to_owned(),
+        }
+    }
+}
+
+/// Opens the store, making what is missing. Time where no method is given any comes from `clock`.
+pub async fn open(settings: OpenSettings, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, OpenError> {
+    let path = settings.data_dir.clone();
+    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&settings, clock)).await;
+    let store = opened.map_err(|source| OpenError::Unusable { path, source: Box::new(source) })??;
+    Ok(Arc::new(store))
+}

@@ -1,0 +1,166 @@
+//! The history's file: opened beside the data, put aside when it is damaged, kept within its bounds.
+
+use super::connection::{self, Database};
+use super::error::JobResult;
+use super::migrate::migrate;
+use super::reader::Readers;
+use super::writer::{BatchState, Tx, Undo, Writer};
+use crate::{OpenError, OpenSettings, Result};
+use picloud_model::clock::Clock;
+use picloud_model::ids::AppId;
+use rusqlite::Connection;
+use std::collections::HashMap;
+use std::path::Path;
+
+/// The oldest runs are dropped this many at a time while the file is too large.
+const DROP_RUNS: i64 = 64;
+/// Free pages that are kept for what comes next; more are given back to the disk. They are part of the bound.
+const FREE_PAGES_KEPT: i64 = 256;
+/// The bound is looked at after so many bytes of runs were added: fewer than the pages above hold.
+pub(super) const LOOK_BYTES: usize = 256 * 1024;
+
+/// The history: a writer and a reader.
+pub(super) struct History {
+    pub(super) readers: Readers,
+    writer: Writer<Kept>,
+}
+
+/// The writer's memory: how many runs each app has, counted when an app is first met.
+pub(super) struct Kept {
+    runs: HashMap<AppId, i64>,
+    app_runs_max: i64,
+    pages_max: i64,
+}
+
+impl BatchState for Kept {
+    fn begin(&mut self, _conn: &Connection, _jobs: usize) -> rusqlite::Result<()> {
+        Ok(())
+    }
+
+    fn taken_back(&mut self, _whole: bool) {
+        self.runs.clear();
+    }
+}
+
+impl Kept {
+    /// Runs were dropped of apps nobody counted: count again.
+    pub(super) fn forget_counts(&mut self) {
+        self.runs.clear();
+    }
+}
+
+/// A write to the history.
+pub(super) type HistoryTx<'a> = Tx<'a, Kept>;
+
+impl History {
+    /// Opens the file. One that is damaged is put aside and a new one begun: history never stops a start.
+    pub(super) fn open(settings: &OpenSettings, clock: &dyn Clock) -> Result<Self, OpenError> {
+        let dir = &settings.data_dir;
+        let path = dir.join(Database::History.file_name());
+        let conns = match open_file(&path) {
+            Err(OpenError::NotADatabase { path }) => {
+                put_aside(&path, clock)?;
+                open_file(&path)
+            }
+            opened => opened,
+        };
+        let (conn, reader) = conns?;
+        let page_bytes: i64 = conn
+            .pragma_query_value(None, "page_size", |row| row.get(0))
+            .map_err(|error| connection::open_error(error, &path))?;
+        let kept = Kept {
+            runs: HashMap::new(),
+            app_runs_max: i64::from(settings.history_app_runs_max),
+            pages_max: i64::try_from(settings.history_bytes_max).unwrap_or(i64::MAX) / page_bytes - FREE_PAGES_KEPT,
+        };
+        let unusable = |source| OpenError::Unusable { path: path.clone(), source: Box::new(source) };
+        Ok(Self {
+            readers: Readers::start("history-read", vec![reader], dir.clone()).map_err(unusable)?,
+            writer: Writer::start("history-write", conn, kept, dir.clone()).map_err(unusable)?,
+        })
+    }
+
+    pub(super) async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        F: FnOnce(&mut HistoryTx<'_>) -> JobResult<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.writer.write(Undo::Savepoint, work).await
+    }
+}
+
+fn open_file(path: &Path) -> Result<(Connection, Connection), OpenError> {
+    let mut conn = connection::open_writer(path, Database::History, None)?;
+    migrate(&mut conn, Database::History, path)?;
+    Ok((conn, connection::open_reader(path)?))
+}
+
+fn put_aside(path: &Path, clock: &dyn Clock) -> Result<(), OpenError> {
+    let aside = path.with_extension(format!("db.damaged-{}", clock.now_ms()));
+    tracing::warn!(file = %path.display(), aside = %aside.display(), "the history is damaged; a new one is begun");
+    std::fs::rename(path, &aside)
+        .map_err(|source| OpenError::Unusable { path: path.to_owned(), source: Box::new(source) })?;
+    for suffix in ["db-wal", "db-shm"] {
+        // They belong to the damaged file; most often they are not there.
+        let _missing = std::fs::remove_file(path.with_extension(suffix));
+    }
+    Ok(())
+}
+
+/// Counts a run that was added to the app, and drops its oldest above the bound.
+pub(super) fn count_run(tx: &mut HistoryTx<'_>, app: AppId) -> JobResult<()> {
+    let runs = match tx.state.runs.get(&app) {
+        Some(runs) => runs + 1,
+        None => {
+            let mut count = tx.conn.prepare_cached("SELECT count(*) FROM executions WHERE app_id = ?1")?;
+            count.query_row([app.0], |row| row.get(0))?
+        }
+    };
+    let above = runs - tx.state.app_runs_max;
+    let mut dropped = 0;
+    if above > 0 {
+        let mut delete = tx.conn.prepare_cached(
+            "DELETE FROM executions WHERE number IN
+             (SELECT number FROM executions WHERE app_id = ?1 ORDER BY id LIMIT ?2)",
+        )?;
+        dropped = i64::try_from(delete.execute([app.0, above])?).expect("a count of rows is small");
+    }
+    tx.state.runs.insert(app, runs - dropped);
+    Ok(())
+}
+
+/// Drops the oldest runs while the file is too large, and gives room back.
+pub(super) fn keep_within_bytes(tx: &mut HistoryTx<'_>) -> JobResult<()> {
+    loop {
+        let (pages, free) = pages(tx.conn)?;
+        if pages - free <= tx.state.pages_max {
+            break;
+        }
+        let mut delete = tx.conn.prepare_cached(
+            "DELETE FROM executions WHERE number IN (SELECT number FROM executions ORDER BY number LIMIT ?1)",
+        )?;
+        if delete.execute([DROP_RUNS])? == 0 {
+            break;
+        }
+        tx.state.runs.clear();
+    }
+    give_room_back(tx.conn)
+}
+
+/// Cuts free pages off the file, but for what the next runs will need.
+pub(super) fn give_room_back(conn: &Connection) -> JobResult<()> {
+    let (pages, free) = pages(conn)?;
+    if free > FREE_PAGES_KEPT.max(pages / 8) {
+        let mut vacuum = conn.prepare(&format!("PRAGMA incremental_vacuum({})", free - FREE_PAGES_KEPT))?;
+        let mut rows = vacuum.query([])?;
+        // Each step gives one page back.
+        while rows.next()?.is_some() {}
+    }
+    Ok(())
+}
+
+fn pages(conn: &Connection) -> JobResult<(i64, i64)> {
+    let pages = conn.pragma_query_value(None, "page_count", |row| row.get(0))?;
+    let free = conn.pragma_query_value(None, "freelist_count", |row| row.get(0))?;
+    Ok((pages, free))
+}

@@ -1,0 +1,98 @@
+//! Pages of a KV collection, by the bytes of its keys.
+//!
+//! A page begins where the last key of the one before stands, whatever became of that key: so a key that
+//! nobody touches is on exactly one page.
+
+use super::apps::rows_max;
+use super::error::JobResult;
+use crate::StoreError;
+use crate::cursor::{self, List};
+use picloud_model::clock::UnixMs;
+use picloud_model::ids::AppId;
+use picloud_model::kv::{KvEntry, KvList, KvQuery, KvReply};
+use rusqlite::{Connection, params};
+
+/// Bytes of keys and values of one page: a page of the largest values would not fit a run's memory. A page that
+/// meets it is shorter than was asked for and has a cursor.
+const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Above every key, for no UTF-8 has this byte.
+const ABOVE_ALL: u8 = 0xff;
+
+macro_rules! select_entries {
+    ($value:literal, $order:literal) => {
+        concat!(
+            "SELECT key, version, updated_at, expires_at, ",
+            $value,
+            " FROM kv WHERE app_id = ?1 AND collection = ?2 AND key >= ?3 AND key < ?4
+              AND (expires_at IS NULL OR expires_at > ?5) ORDER BY key ",
+            $order,
+            " LIMIT ?6"
+        )
+    };
+}
+
+/// The page that `query` asks for.
+pub(super) fn list(
+    conn: &Connection,
+    app: AppId,
+    collection: &str,
+    query: &KvQuery,
+    now: UnixMs,
+) -> JobResult<KvReply> {
+    let list = if query.reverse { List::KvReverse } else { List::KvForward };
+    let (from, to) = match bounds(query, list) {
+        Ok(bounds) => bounds,
+        Err(_bad_cursor) => return Ok(KvReply::BadCursor),
+    };
+    let mut select = conn.prepare_cached(match (query.keys_only, query.reverse) {
+        (false, false) => select_entries!("value", "ASC"),
+        (false, true) => select_entries!("value", "DESC"),
+        (true, false) => select_entries!("x''", "ASC"),
+        (true, true) => select_entries!("x''", "DESC"),
+    })?;
+    let items_max = cursor::page_items(Some(query.limit));
+    let mut rows = select.query(params![app.0, collection, from, to, now, rows_max(items_max)])?;
+    let mut page = KvList::default();
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        let size = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?.len()
+            + row.get_ref(4)?.as_blob().map_err(rusqlite::Error::from)?.len();
+        let full = page.entries.len() == items_max || bytes + size > PAGE_BYTES_MAX;
+        if let Some(last) = page.entries.last().filter(|_last| full) {
+            page.cursor = Some(cursor::encode(list, last.key.as_bytes()));
+            break;
+        }
+        bytes += size;
+        page.entries.push(KvEntry {
+            key: String::from_utf8_lossy(row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?).into_owned(),
+            version: row.get(1)?,
+            updated_at: row.get(2)?,
+            expires_at: row.get(3)?,
+            value: row.get(4)?,
+        });
+    }
+    Ok(KvReply::List(page))
+}
+
+/// The keys of the page: from the first (inclusive) to the second (exclusive), whichever way they are read.
+fn bounds(query: &KvQuery, list: List) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
+    let prefix = query.prefix.as_bytes();
+    let from = prefix.to_vec();
+    let mut to = prefix.to_vec();
+    match to.last_mut() {
+        // The byte after the last one of a prefix is a byte, for no UTF-8 ends in 0xff.
+        Some(last) => *last += 1,
+        None => to.push(ABOVE_ALL),
+    }
+    let Some(text) = &query.cursor else { return Ok((from, to)) };
+    let mut last = cursor::decode(list, text)?;
+    if !last.starts_with(prefix) {
+        return Err(StoreError::BadCursor);
+    }
+    if query.reverse {
+        return Ok((from, last));
+    }
+    // The least text behind the last key.
+    last.push(0);
+    Ok((last, to))
+}

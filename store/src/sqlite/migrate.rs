@@ -1,0 +1,71 @@
+//! The migrations of both files, with checksums.
+//!
+//! To change the schema: a new file beside the others (a landed one is never edited), and a line below.
+
+use super::connection::{Database, open_error};
+use crate::OpenError;
+use refinery::{Migration, Runner};
+use rusqlite::{Connection, OptionalExtension as _};
+use std::path::Path;
+
+const DATA: &[(&str, &str)] = &[("V001__start", include_str!("../../../migrations/sqlite/V001__start.sql"))];
+
+const HISTORY: &[(&str, &str)] = &[("V001__start", include_str!("../../../migrations/sqlite/history/V001__start.sql"))];
+
+/// Brings the file to this program's schema; refuses one of a newer program, and one made with other migrations.
+pub(super) fn migrate(conn: &mut Connection, database: Database, path: &Path) -> Result<(), OpenError> {
+    let sql = |error| open_error(error, path);
+    let unusable = |error: refinery::Error| OpenError::Unusable { path: path.to_owned(), source: Box::new(error) };
+    let files = match database {
+        Database::Data => DATA,
+        Database::History => HISTORY,
+    };
+    let migrations: Vec<Migration> =
+        files.iter().map(|(name, sql)| Migration::unapplied(name, sql)).collect::<Result<_, _>>().map_err(unusable)?;
+    let known = migrations.last().map_or(0, |last| i64::from(last.version()));
+    let applied = applied(conn).map_err(sql)?;
+    let found = applied.last().map_or(0, |(version, _, _)| *version);
+    if found > known {
+        return Err(OpenError::Newer { path: path.to_owned(), found, known });
+    }
+    for (version, name, checksum) in &applied {
+        let same = migrations.iter().any(|migration| {
+            i64::from(migration.version()) == *version && migration.checksum().to_string() == *checksum
+        });
+        if !same {
+            let migration = format!("V{version:03}__{name}");
+            return Err(OpenError::ChangedMigration { path: path.to_owned(), migration });
+        }
+    }
+    // The runner would look at its own table again; a start that has nothing to do does nothing.
+    if found < known {
+        Runner::new(&migrations).run(conn).map_err(|error| migration_error(error, path))?;
+    }
+    Ok(())
+}
+
+/// Version, name and checksum of what was applied, by version.
+fn applied(conn: &Connection) -> rusqlite::Result<Vec<(i64, String, String)>> {
+    let table = conn
+        .query_row("SELECT 1 FROM sqlite_schema WHERE name = 'refinery_schema_history'", [], |_row| Ok(()))
+        .optional()?;
+    if table.is_none() {
+        return Ok(Vec::new());
+    }
+    let mut select = conn.prepare("SELECT version, name, checksum FROM refinery_schema_history ORDER BY version")?;
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    rows.collect()
+}
+
+/// Why a migration failed: a full disk looks the same here as anywhere else.
+fn migration_error(error: refinery::Error, path: &Path) -> OpenError {
+    use std::error::Error as _;
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        if let Some(rusqlite::Error::SqliteFailure(failure, message)) = source.downcast_ref::<rusqlite::Error>() {
+            return open_error(rusqlite::Error::SqliteFailure(*failure, message.clone()), path);
+        }
+        cause = source.source();
+    }
+    OpenError::Unusable { path: path.to_owned(), source: Box::new(error) }
+}

@@ -1,0 +1,142 @@
+//! Routes in SQLite.
+
+use super::apps::{revision, rows_max, touch_app};
+use super::error::{JobResult, conflict, expect_version};
+use super::script_rows::script_by_name;
+use super::{DataTx, SqliteStore};
+use crate::cursor::{self, List};
+use crate::{Result, Routes, StoreError};
+use async_trait::async_trait;
+use picloud_model::clock::UnixMs;
+use picloud_model::ids::{AppId, RouteId, ScriptId};
+use picloud_model::page::{Page, PageRequest};
+use picloud_model::route::{Route, RouteAuth, RouteSpec};
+use picloud_model::script::ScriptKind;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+/// The columns of [`route_from_row`], in its order.
+macro_rules! select_route {
+    ($rest:literal) => {
+        concat!(
+            "SELECT r.id, r.methods, r.path, s.name, r.auth, r.position FROM routes r JOIN scripts s ON s.id = r.script_id ",
+            $rest
+        )
+    };
+}
+
+#[async_trait]
+impl Routes for SqliteStore {
+    async fn routes(&self, app: AppId, page: &PageRequest) -> Result<Page<Route>> {
+        let after = cursor::decode_number(List::Routes, page.cursor.as_deref(), i64::MIN)?;
+        let items_max = cursor::page_items(page.limit);
+        self.read(move |conn| {
+            let mut select = conn.prepare_cached(select_route!(
+                "WHERE r.app_id = ?1 AND r.position > ?2 ORDER BY r.position LIMIT ?3"
+            ))?;
+            let rows = select.query_map([app.0, after, rows_max(items_max)], |row| {
+                Ok((route_from_row(row)?, row.get::<_, i64>(5)?))
+            })?;
+            let routes = rows.collect::<rusqlite::Result<_>>()?;
+            let page = cursor::page(routes, items_max, List::Routes, |(_route, position)| position.to_be_bytes());
+            Ok(page.map(|(route, _position)| route))
+        })
+        .await
+    }
+
+    async fn route(&self, app: AppId, id: RouteId) -> Result<Option<Route>> {
+        self.read(move |conn| {
+            let mut select = conn.prepare_cached(select_route!("WHERE r.app_id = ?1 AND r.id = ?2"))?;
+            Ok(select.query_row([app.0, id.0], route_from_row).optional()?)
+        })
+        .await
+    }
+
+    async fn create_route(&self, app: AppId, route: &RouteSpec, expected: i64, at: UnixMs) -> Result<Route> {
+        let spec = route.clone();
+        self.write(move |tx| {
+            expect_version(Some(expected), revision(tx.conn, app)?)?;
+            let script = script_by_name(tx.conn, app, &spec.script)?;
+            let Some(script) = script.filter(|script| script.kind == ScriptKind::Endpoint) else {
+                return Err(no_endpoint(&spec).into());
+            };
+            let mut twin =
+                tx.conn.prepare_cached("SELECT 1 FROM routes WHERE app_id = ?1 AND path = ?2 AND methods = ?3")?;
+            if twin.exists(params![app.0, spec.path, spec.methods.join(",")])? {
+                return Err(route_twice(&spec).into());
+            }
+            let mut last = tx.conn.prepare_cached("SELECT max(position) FROM routes WHERE app_id = ?1")?;
+            let last: Option<i64> = last.query_row([app.0], |row| row.get(0))?;
+            let id = insert_route(tx, app, last.map_or(0, |last| last + 1), &spec, script.id)?;
+            touch_app(tx, app, at)?;
+            Ok(Route { id, spec })
+        })
+        .await
+    }
+
+    async fn delete_route(&self, app: AppId, id: RouteId, at: UnixMs) -> Result<bool> {
+        self.write(move |tx| {
+            let mut delete = tx.conn.prepare_cached("DELETE FROM routes WHERE app_id = ?1 AND id = ?2")?;
+            let was_there = delete.execute([app.0, id.0])? > 0;
+            if was_there {
+                touch_app(tx, app, at)?;
+            }
+            Ok(was_there)
+        })
+        .await
+    }
+}
+
+pub(super) fn no_endpoint(spec: &RouteSpec) -> StoreError {
+    let message = format!("route {} leads to `{}`, which is no endpoint of the app", spec.title(), spec.script);
+    conflict(message, vec![format!("route {}", spec.title())])
+}
+
+pub(super) fn route_twice(spec: &RouteSpec) -> StoreError {
+    let title = format!("route {}", spec.title());
+    conflict(format!("{title} stands twice in the app"), vec![title])
+}
+
+/// All of the app's routes, each with its position, in order.
+pub(super) fn routes_of(conn: &Connection, app: AppId) -> JobResult<Vec<(Route, i64)>> {
+    let mut select = conn.prepare_cached(select_route!("WHERE r.app_id = ?1 ORDER BY r.position"))?;
+    let rows = select.query_map([app.0], |row| Ok((route_from_row(row)?, row.get(5)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+pub(super) fn insert_route(
+    tx: &DataTx<'_>,
+    app: AppId,
+    position: i64,
+    spec: &RouteSpec,
+    script: ScriptId,
+) -> JobResult<RouteId> {
+    let mut insert = tx.conn.prepare_cached(
+        "INSERT INTO routes (app_id, position, methods, path, script_id, auth) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?;
+    let auth = match spec.auth {
+        RouteAuth::Public => "public",
+        RouteAuth::Key => "key",
+    };
+    let methods = spec.methods.join(",");
+    Ok(RouteId(insert.insert(params![app.0, position, methods, spec.path, script.0, auth])?))
+}
+
+fn route_from_row(row: &Row<'_>) -> rusqlite::Result<Route> {
+    let spec = RouteSpec {
+        methods: methods_from(row.get_ref(1)?.as_str()?),
+        path: row.get(2)?,
+        script: row.get(3)?,
+        auth: auth_from(row.get_ref(4)?.as_str()?),
+    };
+    Ok(Route { id: RouteId(row.get(0)?), spec })
+}
+
+/// The methods out of `GET,POST`; none out of the empty text.
+pub(super) fn methods_from(text: &str) -> Vec<String> {
+    text.split(',').filter(|method| !method.is_empty()).map(str::to_owned).collect()
+}
+
+/// A word that is not `public` keeps the route closed.
+pub(super) fn auth_from(word: &str) -> RouteAuth {
+    if word == "public" { RouteAuth::Public } else { RouteAuth::Key }
+}

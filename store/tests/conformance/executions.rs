@@ -1,0 +1,98 @@
+//! Cases of `Executions`.
+
+use super::*;
+use picloud_model::execution::{Execution, ExecutionQuery, LogLevel, LogLine, Outcome, Usage};
+use picloud_model::ids::{AppId, ExecutionId};
+use std::sync::Arc;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// A run whose id sorts by `number`.
+pub(crate) fn run(app: AppId, script: &str, number: u128) -> Execution {
+    let id = ExecutionId(uuid::Uuid::from_u128(number));
+    Execution {
+        id,
+        root_id: id,
+        app_id: app,
+        app: "kitchen".to_owned(),
+        script: script.to_owned(),
+        version: 3,
+        node: "pi".to_owned(),
+        cause: "GET /hello".to_owned(),
+        outcome: Outcome::Ok,
+        status: 200,
+        started_at: NOW,
+        duration_us: 1_500,
+        usage: Usage { operations: 9, memory_bytes: 10, kv_calls: 11 },
+        error_json: String::new(),
+        logs: vec![LogLine {
+            at: NOW + 1,
+            level: LogLevel::Warn,
+            message: "hot \u{1f525}".to_owned(),
+            fields: "{\"a\":1}".to_owned(),
+        }],
+        logs_dropped: 2,
+    }
+}
+
+fn failed(execution: Execution) -> Execution {
+    Execution { outcome: Outcome::Failed, status: 500, error_json: "{}".to_owned(), ..execution }
+}
+
+async fn numbers(store: &dyn Store, app: AppId, query: ExecutionQuery) -> Vec<u128> {
+    let page = store.executions(app, &query).await.unwrap();
+    page.items.iter().map(|execution| execution.id.0.as_u128()).collect()
+}
+
+pub(crate) async fn runs_are_listed_newest_first_and_filtered(store: Arc<dyn Store>) {
+    let (app, other) = (AppId(1), AppId(2));
+    let runs = vec![run(app, "a", 2), failed(run(app, "b", 4)), run(app, "b", 1), run(app, "a", 3), run(other, "a", 5)];
+    store.add_executions(runs).await.unwrap();
+    store.add_executions(Vec::new()).await.unwrap();
+    let id = |number| ExecutionId(uuid::Uuid::from_u128(number));
+    assert_eq!(store.execution(app, id(2)).await.unwrap(), Some(run(app, "a", 2)), "every field comes back");
+    assert_eq!(store.execution(other, id(2)).await.unwrap(), None);
+    assert_eq!(numbers(&*store, app, ExecutionQuery::default()).await, [4, 3, 2, 1]);
+    let of_b = ExecutionQuery { script: Some("b".to_owned()), ..ExecutionQuery::default() };
+    assert_eq!(numbers(&*store, app, of_b).await, [4, 1]);
+    let ok = ExecutionQuery { outcome: Some(Outcome::Ok), ..ExecutionQuery::default() };
+    assert_eq!(numbers(&*store, app, ok).await, [3, 2, 1]);
+    let first = ExecutionQuery { limit: Some(3), ..ExecutionQuery::default() };
+    let page = store.executions(app, &first).await.unwrap();
+    assert_eq!(page.items.len(), 3);
+    // A run that is added meanwhile is newer, and on no later page.
+    store.add_executions(vec![run(app, "a", 9)]).await.unwrap();
+    let rest = ExecutionQuery { cursor: page.cursor, ..first };
+    assert_eq!(numbers(&*store, app, rest).await, [1]);
+    let bad = ExecutionQuery { cursor: Some("x".to_owned()), ..ExecutionQuery::default() };
+    assert!(matches!(store.executions(app, &bad).await, Err(StoreError::BadCursor)));
+}
+
+pub(crate) async fn a_run_that_is_told_twice_is_kept_once(store: Arc<dyn Store>) {
+    let app = AppId(1);
+    store.add_executions(vec![run(app, "a", 1), run(app, "a", 1)]).await.unwrap();
+    store.add_executions(vec![failed(run(app, "a", 1))]).await.unwrap();
+    let found = store.executions(app, &ExecutionQuery::default()).await.unwrap();
+    assert_eq!(found.items, [run(app, "a", 1)]);
+}
+
+pub(crate) async fn old_runs_expire_and_failures_stay_longer(store: Arc<dyn Store>) {
+    let app = AppId(1);
+    let aged = |days: i64, number| Execution { started_at: NOW - days * DAY_MS, ..run(app, "a", number) };
+    let runs = vec![
+        failed(aged(31, 1)),
+        aged(31, 2),
+        failed(aged(29, 3)),
+        aged(29, 4),
+        aged(15, 5),
+        aged(13, 6),
+        failed(aged(13, 7)),
+        aged(0, 8),
+    ];
+    store.add_executions(runs).await.unwrap();
+    assert_eq!(store.expire_executions(NOW).await.unwrap(), 4);
+    assert_eq!(numbers(&*store, app, ExecutionQuery::default()).await, [8, 7, 6, 3]);
+    assert_eq!(store.expire_executions(NOW).await.unwrap(), 0);
+    assert_eq!(store.expire_executions(NOW + 40 * DAY_MS).await.unwrap(), 4);
+    assert!(numbers(&*store, app, ExecutionQuery::default()).await.is_empty());
+}

@@ -1,0 +1,154 @@
+//! What every backend must do, blind to which one it is.
+//!
+//! A case is an async function that takes an empty store; time is an argument everywhere. To add a case: a
+//! function in the file of its noun, and its name in [`bind`]. A backend's test file calls
+//! `conformance::bind!(open)`, where `open` answers a store and a guard that keeps it.
+
+pub(crate) mod apps;
+pub(crate) mod deploys;
+pub(crate) mod executions;
+pub(crate) mod kv;
+pub(crate) mod routes;
+pub(crate) mod scripts;
+pub(crate) mod story;
+
+use picloud_model::app::{App, NewApp};
+use picloud_model::clock::UnixMs;
+use picloud_model::route::{RouteAuth, RouteSpec};
+use picloud_model::script::ScriptKind;
+use picloud_store::{Author, DeployWrite, ScriptWrite, Store, StoreError};
+
+/// 2026-01-01, when every case begins.
+pub(crate) const NOW: UnixMs = 1_767_225_600_000;
+
+pub(crate) fn author() -> Author {
+    Author { name: "ada".to_owned(), message: Some("because".to_owned()), at: NOW }
+}
+
+pub(crate) fn new_app(name: &str) -> NewApp {
+    NewApp { name: name.to_owned(), ..NewApp::default() }
+}
+
+pub(crate) async fn make_app(store: &dyn Store, name: &str) -> App {
+    store.create_app(&new_app(name), NOW).await.unwrap()
+}
+
+pub(crate) fn endpoint(name: &str, source: &str) -> ScriptWrite {
+    ScriptWrite { name: name.to_owned(), kind: ScriptKind::Endpoint, source: source.to_owned(), imports: Vec::new() }
+}
+
+pub(crate) fn module(name: &str, source: &str) -> ScriptWrite {
+    ScriptWrite { kind: ScriptKind::Module, ..endpoint(name, source) }
+}
+
+pub(crate) fn importing(script: ScriptWrite, modules: &[&str]) -> ScriptWrite {
+    ScriptWrite { imports: modules.iter().map(|&name| name.to_owned()).collect(), ..script }
+}
+
+pub(crate) fn route(methods: &[&str], path: &str, script: &str) -> RouteSpec {
+    RouteSpec {
+        methods: methods.iter().map(|&method| method.to_owned()).collect(),
+        path: path.to_owned(),
+        script: script.to_owned(),
+        auth: RouteAuth::Public,
+    }
+}
+
+/// A deploy of an app that does not exist yet, with nothing in it.
+pub(crate) fn deploy_of(name: &str) -> DeployWrite {
+    DeployWrite {
+        app: new_app(name),
+        expected: None,
+        scripts: Vec::new(),
+        routes: Vec::new(),
+        static_files: Vec::new(),
+    }
+}
+
+/// What stands in the way, out of a conflict.
+#[track_caller]
+pub(crate) fn in_the_way<T: std::fmt::Debug>(result: Result<T, StoreError>) -> Vec<String> {
+    match result {
+        Err(StoreError::Conflict { in_the_way, .. }) => in_the_way,
+        other => panic!("expected a conflict, got {other:?}"),
+    }
+}
+
+/// Expected and actual, out of a stale write.
+#[track_caller]
+pub(crate) fn stale<T: std::fmt::Debug>(result: Result<T, StoreError>) -> (i64, i64) {
+    match result {
+        Err(StoreError::Stale { expected, actual }) => (expected, actual),
+        other => panic!("expected a stale write, got {other:?}"),
+    }
+}
+
+macro_rules! bind {
+    ($open:path) => {
+        $crate::conformance::bind!(@cases $open,
+            story { a_newcomers_first_day },
+            apps {
+                an_app_is_made_once_and_found_by_name,
+                a_patch_changes_what_it_names_and_counts_the_revision,
+                a_moved_revision_refuses_a_patch_and_a_delete,
+                a_deleted_app_takes_everything_but_its_history_and_its_id_is_not_reused,
+                apps_are_listed_by_name_page_by_page,
+                a_name_of_another_shape_is_refused,
+            },
+            scripts {
+                each_save_of_a_new_source_is_a_version_and_an_old_one_stays,
+                the_version_that_is_expected_must_be_live,
+                imports_must_exist_and_be_modules,
+                who_imports_whom_is_known_both_ways,
+                a_script_in_use_keeps_its_kind_and_is_not_deleted_without_force,
+                sources_are_shared_and_go_with_their_last_version,
+                a_version_that_crashes_three_times_is_quarantined_until_released_or_replaced,
+                scripts_and_versions_are_listed_page_by_page,
+            },
+            routes {
+                a_route_needs_an_endpoint_of_its_own_app_and_the_revision_it_was_checked_against,
+                routes_keep_their_order_and_their_ids_are_not_reused,
+            },
+            deploys {
+                a_deploy_makes_the_app_exactly_this,
+                the_same_deploy_again_is_no_change,
+                a_deploy_that_fails_changes_nothing,
+                a_deploy_against_a_moved_app_is_refused,
+                what_stays_the_same_keeps_version_and_id,
+                files_may_swap_their_contents_and_bytes_without_a_file_go,
+                a_range_of_a_static_file_is_read_across_its_pieces,
+                a_module_may_become_an_endpoint_in_one_deploy,
+                snapshots_hold_all_apps_and_one_app,
+            },
+            kv {
+                what_is_set_is_there_and_versions_only_grow,
+                conditions_hold_or_change_nothing,
+                an_expired_key_is_absent_for_everyone,
+                incr_counts_keeps_the_time_to_live_and_refuses_what_is_no_number,
+                apps_and_collections_do_not_see_each_other,
+                expired_keys_are_purged_in_batches_and_the_next_expiry_is_known,
+                lists_go_by_bytes_prefix_and_direction,
+                a_bad_cursor_is_refused,
+                a_page_of_large_values_ends_early_and_goes_on,
+                collections_are_counted_and_vanish_when_empty,
+                a_write_to_an_app_that_is_gone_is_a_conflict,
+                many_callers_count_to_the_right_sum,
+            },
+            executions {
+                runs_are_listed_newest_first_and_filtered,
+                a_run_that_is_told_twice_is_kept_once,
+                old_runs_expire_and_failures_stay_longer,
+            },
+        );
+    };
+    (@cases $open:path, $($noun:ident { $($case:ident),* $(,)? }),* $(,)?) => {
+        $(mod $noun {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $case() {
+                let (store, _guard) = $open().await;
+                $crate::conformance::$noun::$case(store).await;
+            })*
+        })*
+    };
+}
+pub(crate) use bind;

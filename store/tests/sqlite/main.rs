@@ -1,0 +1,30 @@
+//! SQLite: the conformance suite, and what only a file on a disk can show.
+
+mod bounds;
+#[path = "../conformance/mod.rs"]
+mod conformance;
+mod durability;
+mod kv_properties;
+mod opening;
+
+use picloud_model::clock::ManualClock;
+use picloud_store::{OpenError, OpenSettings, Store};
+use std::path::Path;
+use std::sync::Arc;
+use tempfile::TempDir;
+
+async fn open() -> (Arc<dyn Store>, TempDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open_in(&dir.path().join("data")).await.unwrap();
+    (store, dir)
+}
+
+async fn open_in(data_dir: &Path) -> Result<Arc<dyn Store>, OpenError> {
+    open_with(OpenSettings::new(data_dir)).await
+}
+
+async fn open_with(settings: OpenSettings) -> Result<Arc<dyn Store>, OpenError> {
+    picloud_store::open(settings, Arc::new(ManualClock::new(conformance::NOW))).await
+}
+
+conformance::bind!(crate::open);

@@ -1,0 +1,136 @@
+//! Each reason why a data directory cannot be opened has its own error, and loses nothing.
+
+use crate::conformance::{NOW, make_app};
+use crate::{open, open_in};
+use picloud_store::{OpenError, Store};
+use rusqlite::Connection;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+
+/// The refusal, and that its hint says something.
+#[track_caller]
+fn refused(opened: Result<Arc<dyn Store>, OpenError>) -> OpenError {
+    let Err(error) = opened else { panic!("it was opened") };
+    assert!(error.hint().len() > 20, "{error} has a hint");
+    error
+}
+
+fn change(data_dir: &Path, sql: &str) {
+    Connection::open(data_dir.join("picloud.db")).unwrap().execute_batch(sql).unwrap();
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_after_opening_again() {
+    let (store, dir) = open().await;
+    let app = make_app(&*store, "kitchen").await;
+    drop(store);
+    let store = open_in(&dir.path().join("data")).await.unwrap();
+    assert_eq!(store.app("kitchen").await.unwrap(), Some(app));
+}
+
+#[tokio::test]
+async fn the_data_directory_is_private_and_its_parents_are_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let data_dir = dir.path().join("a/b/data");
+    let _store = open_in(&data_dir).await.unwrap();
+    assert_eq!(std::fs::metadata(&data_dir).unwrap().permissions().mode() & 0o777, 0o700);
+}
+
+#[tokio::test]
+async fn a_second_appliance_is_refused_and_told_who_has_it() {
+    let (store, dir) = open().await;
+    let data_dir = dir.path().join("data");
+    let error = refused(open_in(&data_dir).await);
+    let pid = std::process::id();
+    assert!(matches!(&error, OpenError::Taken { dir, pid: Some(holder) } if *dir == data_dir && *holder == pid));
+    let expected =
+        format!("the data directory `{}` is in use by another appliance (process {pid})", data_dir.display());
+    assert_eq!(error.to_string(), expected);
+    assert!(error.hint().contains(&format!("kill {pid}")));
+    drop(store);
+    open_in(&data_dir).await.expect("the lock went with the store");
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused_and_left_alone() {
+    let (store, dir) = open().await;
+    make_app(&*store, "kitchen").await;
+    drop(store);
+    let data_dir = dir.path().join("data");
+    change(&data_dir, "INSERT INTO refinery_schema_history VALUES (7, 'future', '2030-01-01T00:00:00Z', '1')");
+    let error = refused(open_in(&data_dir).await);
+    assert!(matches!(error, OpenError::Newer { found: 7, known: 1, .. }), "{error:?}");
+    assert!(error.to_string().ends_with("was written by a newer PiCloud (schema 7, this one knows 1)"), "{error}");
+    change(&data_dir, "DELETE FROM refinery_schema_history WHERE version = 7");
+    let store = open_in(&data_dir).await.unwrap();
+    assert!(store.app("kitchen").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_changed_migration_is_refused_by_name() {
+    let (store, dir) = open().await;
+    drop(store);
+    let data_dir = dir.path().join("data");
+    change(&data_dir, "UPDATE refinery_schema_history SET checksum = '42'");
+    let error = refused(open_in(&data_dir).await);
+    assert!(matches!(&error, OpenError::ChangedMigration { migration, .. } if migration == "V001__start"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "Dear diary, ".repeat(500);
+    let path = dir.path().join("picloud.db");
+    std::fs::write(&path, &text).unwrap();
+    let error = refused(open_in(dir.path()).await);
+    assert!(matches!(&error, OpenError::NotADatabase { path: named } if *named == path), "{error:?}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+}
+
+/// `/sys` refuses new files to everybody, root too, where permissions would not stop root.
+#[tokio::test]
+async fn a_directory_that_cannot_be_written_is_refused() {
+    let error = refused(open_in(Path::new("/sys/kernel")).await);
+    assert!(matches!(error, OpenError::NotWritable { .. }), "{error:?}");
+    assert_eq!(error.to_string(), "the data directory `/sys/kernel` cannot be written");
+}
+
+#[tokio::test]
+async fn a_file_in_place_of_the_directory_is_refused() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    for path in [file.path().to_owned(), file.path().join("data")] {
+        let error = refused(open_in(&path).await);
+        assert!(matches!(error, OpenError::Unusable { .. }), "{error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_history_is_put_aside_and_the_data_is_opened() {
+    let (store, dir) = open().await;
+    let app = make_app(&*store, "kitchen").await;
+    store.add_executions(vec![crate::conformance::executions::run(app.id, "hello", 1)]).await.unwrap();
+    drop(store);
+    let data_dir = dir.path().join("data");
+    std::fs::write(data_dir.join("history.db"), "rubbish ".repeat(1_000)).unwrap();
+    let store = open_in(&data_dir).await.unwrap();
+    assert_eq!(store.app("kitchen").await.unwrap(), Some(app.clone()));
+    assert!(store.executions(app.id, &Default::default()).await.unwrap().items.is_empty());
+    store.add_executions(vec![crate::conformance::executions::run(app.id, "hello", 2)]).await.unwrap();
+    assert_eq!(store.executions(app.id, &Default::default()).await.unwrap().items.len(), 1);
+    assert!(data_dir.join(format!("history.db.damaged-{NOW}")).exists());
+}
+
+#[tokio::test]
+async fn a_lost_history_is_begun_anew() {
+    let (store, dir) = open().await;
+    drop(store);
+    let data_dir = dir.path().join("data");
+    for entry in std::fs::read_dir(&data_dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.file_name().unwrap().to_str().unwrap().starts_with("history.db") {
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+    open_in(&data_dir).await.unwrap();
+}

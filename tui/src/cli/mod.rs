@@ -1,0 +1,109 @@
+//! The command line: one file a command, one line in [`Command`] each.
+//!
+//! To add a command: a file here with its arguments (their doc comments are the help, and an example stands in
+//! `after_help`) and a `run`, a variant in [`Command`], a line in [`Command::run`].
+
+mod apps;
+mod completions;
+mod deploy;
+mod env;
+mod executions;
+mod export;
+mod kv;
+mod limits;
+mod modules;
+mod routes;
+mod scripts;
+mod show;
+mod source;
+mod status;
+mod version;
+
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::output::Output;
+use crate::settings::{Global, Settings};
+use clap::{Args, Parser, Subcommand};
+
+/// Scripts with a URL, on computers of your own.
+#[derive(Parser, Debug)]
+#[command(name = "picloud", version, max_term_width = 100, after_help = AFTER)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// Flags of every command.
+    #[command(flatten)]
+    pub(crate) global: Global,
+}
+
+const AFTER: &str = "\
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not found, 4 refused, 5 no appliance answers
+
+Examples:
+  picloud-appliance dev examples/quickstart    serve an app while you write it
+  picloud deploy examples/quickstart --plan    show what a deploy would change
+  picloud deploy examples/quickstart           make the app exactly this folder
+  picloud kv list counters --app quickstart    look at what its scripts stored";
+
+/// What there is to do.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    Apps(apps::Apps),
+    Deploy(deploy::Deploy),
+    Export(export::Export),
+    Scripts(scripts::Scripts),
+    Modules(modules::Modules),
+    Routes(routes::Routes),
+    Kv(kv::Kv),
+    Env(env::Env),
+    Executions(executions::Executions),
+    Status(status::Status),
+    Limits(limits::Limits),
+    Version(version::Version),
+    Completions(completions::Completions),
+}
+
+impl Command {
+    /// Does it.
+    pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failure> {
+        let client = Client::new(settings, output);
+        let session = Session { settings, output, client };
+        match self {
+            Self::Apps(command) => command.run(&session).await,
+            Self::Deploy(command) => command.run(&session).await,
+            Self::Export(command) => command.run(&session).await,
+            Self::Scripts(command) => command.run(&session).await,
+            Self::Modules(command) => command.run(&session).await,
+            Self::Routes(command) => command.run(&session).await,
+            Self::Kv(command) => command.run(&session).await,
+            Self::Env(command) => command.run(&session).await,
+            Self::Executions(command) => command.run(&session).await,
+            Self::Status(command) => command.run(&session).await,
+            Self::Limits(command) => command.run(&session).await,
+            Self::Version(command) => command.run(&session).await,
+            Self::Completions(command) => {
+                command.run(output);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What a command works with.
+pub(crate) struct Session<'a> {
+    settings: &'a Settings,
+    output: &'a Output,
+    client: Client<'a>,
+}
+
+/// Which part of a list.
+#[derive(Args, Debug)]
+pub(crate) struct PageArgs {
+    /// At most so many items [default: 100]
+    #[arg(long, value_name = "N")]
+    limit: Option<u32>,
+    /// Where the last page ended, as it was printed there
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
+}

@@ -1,0 +1,48 @@
+//! `picloud`: the command line of PiCloud, on the admin API of an appliance.
+//!
+//! Everything it does goes through that API; it never opens a database or a script.
+
+mod cli;
+mod client;
+mod failure;
+mod folder;
+mod output;
+mod path;
+mod settings;
+
+use clap::{CommandFactory, FromArgMatches};
+use failure::Failure;
+use output::Output;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let matches = cli::Cli::command().get_matches();
+    let cli = match cli::Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    let output = Output::new(cli.global.json);
+    match run(cli, &matches, &output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.failure(&failure);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(cli: cli::Cli, matches: &clap::ArgMatches, output: &Output) -> Result<(), Failure> {
+    let Some(command) = cli.command else {
+        output.note(&cli::Cli::command().render_help().to_string());
+        return Err(Failure::usage(
+            "no command was given",
+            "the terminal UI comes later; `picloud status` is a good start",
+        ));
+    };
+    let settings = settings::Settings::resolve(cli.global, matches)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::other(format!("the runtime does not start: {error}"), None))?;
+    runtime.block_on(command.run(&settings, output))
+}

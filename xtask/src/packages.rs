@@ -1,0 +1,77 @@
+//! The one list of Debian packages that building and testing need, and their installation.
+
+use anyhow::{Context, Result, bail, ensure};
+use std::process::{Command, Stdio};
+
+/// Everything that is needed beside Rust, each with the reason.
+pub(crate) const NEEDED: &[(&str, &str)] = &[
+    ("ca-certificates", "cargo fetches crates over TLS"),
+    ("gcc", "compiles the bundled SQLite, and links"),
+    ("git", "tidy and the tests run in a clone"),
+    ("libc6-dev", "the headers that SQLite includes"),
+];
+
+/// Prints the list and installs what is missing; does nothing where all is there.
+pub(crate) fn install_missing() -> Result<()> {
+    for (name, reason) in NEEDED {
+        println!("   {name:<16} {reason}");
+    }
+    if !runs("dpkg-query", &["--version"]) {
+        ensure!(
+            runs("cc", &["--version"]),
+            "no C compiler (`cc`) is here and this is no Debian: install what is listed above your system's way"
+        );
+        println!("   this is no Debian: taken as installed");
+        return Ok(());
+    }
+    let missing: Vec<&str> = NEEDED.iter().map(|(name, _)| *name).filter(|name| !is_installed(name)).collect();
+    if missing.is_empty() {
+        println!("   all of them are installed");
+        return Ok(());
+    }
+    println!("   installing {}", missing.join(" "));
+    apt_get(&["update"])?;
+    let mut install = vec!["install", "--yes", "--no-install-recommends"];
+    install.extend(missing);
+    apt_get(&install)
+}
+
+fn is_installed(package: &str) -> bool {
+    Command::new("dpkg-query")
+        .args(["--show", "--showformat=${db:Status-Abbrev}", package])
+        .stderr(Stdio::null())
+        .output()
+        .is_ok_and(|out| out.stdout.starts_with(b"ii"))
+}
+
+fn apt_get(args: &[&str]) -> Result<()> {
+    let as_root = Command::new("id").arg("-u").output().is_ok_and(|out| out.stdout.trim_ascii() == b"0");
+    let mut command = if as_root {
+        Command::new("apt-get")
+    } else {
+        let mut sudo = Command::new("sudo");
+        sudo.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]);
+        sudo
+    };
+    let status = command
+        .args(args)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .status()
+        .context("start apt-get (as another user than root: through sudo)")?;
+    if !status.success() {
+        bail!("`apt-get {}` failed: install the packages by hand and run this again", args.join(" "));
+    }
+    Ok(())
+}
+
+/// Whether `program args` can be started and succeeds.
+pub(crate) fn runs(program: &str, args: &[&str]) -> bool {
+    Command::new(program)
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
