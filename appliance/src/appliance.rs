@@ -6,6 +6,7 @@ use crate::host::StoreHost;
 use crate::registry::Registry;
 use crate::tasks::{history, kv_expiry, retention};
 use picloud_model::clock::{Clock, SystemClock};
+use picloud_model::execution::Execution;
 use picloud_model::protocol::WorkerSettings;
 use picloud_orchestrator::supervisor::{Supervisor, SupervisorConfig, SupervisorError};
 use picloud_store::{OpenError, OpenSettings, Store, StoreError};
@@ -164,6 +165,16 @@ impl Appliance {
     /// How long it has been running.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Keeps finished runs, soon.
+    pub fn keep(&self, executions: Vec<Execution>) {
+        self.history.push(executions);
+    }
+
+    /// Stores the finished runs that wait for company.
+    pub async fn keep_now(&self) {
+        self.history.flush(self.store.as_ref()).await;
     }
 
     /// Takes nothing new, finishes what is under way, stores what waits.

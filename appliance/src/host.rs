@@ -7,6 +7,7 @@ use crate::tasks::kv_expiry::ExpirySignal;
 use async_trait::async_trait;
 use picloud_model::clock::{Clock, UnixMs};
 use picloud_model::execution::{Execution, Outcome, Usage};
+use picloud_model::ids::AppId;
 use picloud_model::problem::{Code, Problem};
 use picloud_model::protocol::{Caller, STATIC_CHUNK_BYTES_MAX, ServiceFailure, ServiceReply, ServiceRequest, Snapshot};
 use picloud_orchestrator::supervisor::{Host, HostError, LostRun};
@@ -56,9 +57,12 @@ impl Host for StoreHost {
     }
 
     async fn worker_lost(&self, runs: Vec<LostRun>) {
-        for run in runs {
-            self.record_lost(run).await;
+        if let Some(suspect) = suspect(&runs) {
+            self.count_crash(suspect).await;
         }
+        let now = self.clock.now_ms();
+        let lost = runs.into_iter().map(|run| self.lost_execution(run, now)).collect();
+        self.history.push(lost);
     }
 }
 
@@ -95,58 +99,70 @@ impl StoreHost {
         }
     }
 
-    /// Keeps the lost run and, when its version did this too often, stops running it.
-    async fn record_lost(&self, run: LostRun) {
+    /// Counts a crash against a version and, when it is one too many, stops running it.
+    async fn count_crash(&self, run: &LostRun) {
         let now = self.clock.now_ms();
-        let app = self.registry.app(run.app).map_or_else(|| format!("#{}", run.app), |app| app.name.clone());
+        let app = self.app_name(run.app);
         let crashes = self
             .store
             .record_crash(run.app, &run.script, run.version, run.execution_id, QUARANTINE_AFTER_CRASHES, now)
             .await
             .unwrap_or_else(|error| {
-                tracing::error!(%app, script = %run.script, %error, "a lost run could not be counted");
+                tracing::error!(%app, script = %run.script, %error, "a run that took its worker down could not be counted");
                 0
             });
         tracing::warn!(
             %app, script = %run.script, version = run.version, execution.id = %run.execution_id, crashes,
             "a run took its worker down"
         );
-        if crashes >= QUARANTINE_AFTER_CRASHES {
-            tracing::warn!(
-                %app, script = %run.script, version = run.version, crashes,
-                "the script is in quarantine: save a new version, or `picloud scripts release {}`", run.script
-            );
-            if let Err(error) = self.registry.publish(run.app).await {
-                tracing::error!(%app, %error, "the quarantine could not be handed to the worker");
-            }
+        if crashes < QUARANTINE_AFTER_CRASHES {
+            return;
         }
-        self.history.push(vec![lost_execution(run, app, self.node.clone(), now)]);
+        tracing::warn!(
+            %app, script = %run.script, version = run.version, crashes,
+            "the script is in quarantine: save a new version, or `picloud --app {app} scripts release {}`", run.script
+        );
+        if let Err(error) = self.registry.publish(run.app).await {
+            tracing::error!(%app, %error, "the quarantine could not be handed to the worker");
+        }
+    }
+
+    fn app_name(&self, app: AppId) -> String {
+        self.registry.app(app).map_or_else(|| format!("#{app}"), |app| app.name.clone())
+    }
+
+    fn lost_execution(&self, run: LostRun, now: UnixMs) -> Execution {
+        let detail = format!("the worker process died while script `{}` version {} ran", run.script, run.version);
+        let hint = "its next runs go on; a version that does it three times is quarantined";
+        let mut problem = Problem::new(Code::WorkerLost, detail).hint(hint);
+        problem.execution_id = Some(run.execution_id);
+        Execution {
+            id: run.execution_id,
+            root_id: run.execution_id,
+            app_id: run.app,
+            app: self.app_name(run.app),
+            script: run.script,
+            version: run.version,
+            node: self.node.clone(),
+            cause: run.cause,
+            outcome: Outcome::WorkerLost,
+            status: problem.status,
+            started_at: run.started_at,
+            duration_us: u64::try_from(now - run.started_at).unwrap_or(0) * 1000,
+            usage: Usage::default(),
+            error_json: serde_json::to_string(&problem).unwrap_or_default(),
+            logs: Vec::new(),
+            logs_dropped: 0,
+        }
     }
 }
 
-fn lost_execution(run: LostRun, app: String, node: String, now: UnixMs) -> Execution {
-    let detail = format!("script `{}` version {} took its worker process down", run.script, run.version);
-    let mut problem =
-        Problem::new(Code::WorkerLost, detail).hint("its next runs go on; after three, it is quarantined");
-    problem.execution_id = Some(run.execution_id);
-    Execution {
-        id: run.execution_id,
-        root_id: run.execution_id,
-        app_id: run.app,
-        app,
-        script: run.script,
-        version: run.version,
-        node,
-        cause: run.cause,
-        outcome: Outcome::WorkerLost,
-        status: problem.status,
-        started_at: run.started_at,
-        duration_us: u64::try_from((now - run.started_at).max(0)).unwrap_or(0) * 1000,
-        usage: Usage::default(),
-        error_json: serde_json::to_string(&problem).unwrap_or_default(),
-        logs: Vec::new(),
-        logs_dropped: 0,
-    }
+/// Whom a crash is counted against when several runs were under way: the one that had run for the longest.
+///
+/// What exhausts a stack or the memory takes its time, and most others are over within microseconds. Counting
+/// it against all of them would quarantine every busy script together with the one at fault.
+fn suspect(runs: &[LostRun]) -> Option<&LostRun> {
+    runs.iter().min_by_key(|run| run.started_at)
 }
 
 fn failure(code: Code, message: &str) -> ServiceFailure {

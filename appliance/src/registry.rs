@@ -9,6 +9,12 @@ use picloud_orchestrator::supervisor::Supervisor;
 use picloud_store::{Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+/// How often a changed app is read from a store that refuses.
+const READS_MAX: u32 = 5;
+/// How long to wait before it is read again.
+const READ_PAUSE: Duration = Duration::from_millis(100);
 
 /// All live apps.
 pub struct Registry {
@@ -54,7 +60,7 @@ impl Registry {
     /// the worker's successor starts with it.
     pub async fn publish(&self, id: AppId) -> Result<(), StoreError> {
         let _in_order = self.publishing.lock().await;
-        let snapshot = self.store.app_snapshot(id).await?.map(Arc::new);
+        let snapshot = self.read(id).await?.map(Arc::new);
         {
             let mut apps = self.apps.write().unwrap_or_else(PoisonError::into_inner);
             match &snapshot {
@@ -71,5 +77,20 @@ impl Registry {
             tracing::warn!(app.id = %id, %error, "the worker did not take a change in time; its successor will");
         }
         Ok(())
+    }
+
+    /// Reads the app, more than once if need be: what was committed must go out.
+    async fn read(&self, id: AppId) -> Result<Option<AppSnapshot>, StoreError> {
+        let mut reads = 1;
+        loop {
+            match self.store.app_snapshot(id).await {
+                Err(error) if reads < READS_MAX => {
+                    tracing::warn!(app.id = %id, %error, "a changed app could not be read; trying again");
+                    tokio::time::sleep(READ_PAUSE).await;
+                    reads += 1;
+                }
+                read => return read,
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@ use anyhow::{Context, Result, bail, ensure};
 use picloud_model::bundle::Bundle;
 use std::fs::File;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -77,7 +78,9 @@ impl Server {
 
     /// Asks it to stop and waits until it has.
     pub(crate) fn stop(mut self) -> Result<()> {
-        let status = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status().context("run kill")?;
+        // The shell's own kill: the program of that name is not on every machine.
+        let kill = format!("kill -TERM {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &kill]).status().context("start a shell")?;
         ensure!(status.success(), "the server could not be told to stop");
         let start = Instant::now();
         while self.child.try_wait()?.is_none() {
@@ -108,7 +111,7 @@ impl Appliance {
         let data = data_folder()?;
         let mut server = Server::appliance(program, data.path())?;
         let socket = admin_socket(data.path());
-        server.wait_for(|_| socket.exists(), LISTEN_WAIT)?;
+        server.wait_for(|_| UnixStream::connect(&socket).is_ok(), LISTEN_WAIT)?;
         for bundle in bundles {
             admin::deploy(&socket, bundle)?;
         }

@@ -281,9 +281,7 @@ pub(crate) fn caps() -> Caps {
 /// Whether the account has room for `bytes` more.
 #[inline]
 pub(crate) fn has_room(bytes: usize) -> bool {
-    METER.with(|meter| {
-        !meter.counting.get() || meter.used.get().saturating_add(bytes as i64) <= meter.budget.get()
-    })
+    METER.with(|meter| !meter.counting.get() || meter.used.get().saturating_add(bytes as i64) <= meter.budget.get())
 }
 
 /// Bytes the run holds.

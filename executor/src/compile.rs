@@ -16,7 +16,9 @@ pub(crate) struct Program {
     pub(crate) ast: AST,
     /// The SDK's namespaces it names.
     pub(crate) used: sdk::Used,
-    /// Whether `ctx` must be found where a closure captures it; of modules it is not known before they are there.
+    /// Whether it names `ctx`; of modules it is not known before they are there.
+    pub(crate) names_ctx: bool,
+    /// Whether `ctx` must be found where a closure captures it; the same.
     pub(crate) resolves_ctx: bool,
     /// What it imports, each once, in the order of the source.
     pub(crate) imports: Vec<Import>,
@@ -37,7 +39,11 @@ impl Program {
                 file: None,
                 line: 0,
                 column: 0,
-                message: format!("the source has {} bytes, more than source_bytes = {}", source.len(), limits.source_bytes),
+                message: format!(
+                    "the source has {} bytes, more than source_bytes = {}",
+                    source.len(),
+                    limits.source_bytes
+                ),
                 hint: Some("move functions into modules, or raise `source_bytes` in [limits] of app.toml".to_owned()),
             }]);
         }
@@ -50,7 +56,15 @@ impl Program {
             return Err(findings.errors);
         }
         let resolves_ctx = findings.captures_ctx || !findings.imports.is_empty();
-        Ok(Self { resolves_ctx, used: findings.used, imports: findings.imports, warnings: findings.warnings, ast })
+        let names_ctx = findings.names_ctx || resolves_ctx;
+        Ok(Self {
+            names_ctx,
+            resolves_ctx,
+            used: findings.used,
+            imports: findings.imports,
+            warnings: findings.warnings,
+            ast,
+        })
     }
 }
 
@@ -61,7 +75,9 @@ fn syntax_error(error: &ParseErrorType, position: Position, limits: &Limits) -> 
             "expression_depth is {}: split the expression, or the chain of operators, into several lets",
             limits.expression_depth
         )),
-        ParseErrorType::Reserved(word) if word == "eval" => Some("scripts cannot make code; call a function".to_owned()),
+        ParseErrorType::Reserved(word) if word == "eval" => {
+            Some("scripts cannot make code; call a function".to_owned())
+        }
         ParseErrorType::WrongFnDefinition => Some("move the function to the top level of the script".to_owned()),
         ParseErrorType::MissingToken(token, _) => Some(format!("a `{token}` is missing here or before")),
         ParseErrorType::UnexpectedEOF => Some("a bracket or a string is not closed".to_owned()),

@@ -2,27 +2,24 @@
 //!
 //! Two Rhai types, [`Ctx`] and [`Request`], behave like read-only maps: `ctx.app`, `ctx["app"]`, `"event" in ctx`,
 //! `ctx.keys()`; a name they do not have is `()`, as in a map. They hold nothing but a pointer, so that a run that never
-//! looks at its request pays for two small allocations. `ctx` is registered as a variable of a module of its own (see
-//! [`variable`]) rather than put into the scope, because functions of a script do not see its scope.
+//! looks at its request pays for two small allocations.
 
-use crate::error::{RhaiError, argument, catchable, KIND_ARGUMENT};
+use crate::error::{KIND_ARGUMENT, RhaiError, argument, catchable};
 use crate::json;
 use crate::request::HttpRequest;
 use crate::run_state::RunState;
 use crate::sdk::{all_values, first_values};
 use picloud_model::problem::Code;
-use rhai::{Array, Dynamic, FuncRegistration, ImmutableString, Map, Module, NativeCallContext, OP_CONTAINS, Shared};
+use rhai::{Array, Dynamic, FuncRegistration, ImmutableString, Map, Module, NativeCallContext, OP_CONTAINS};
 use std::sync::Arc;
 
 /// What `ctx` has on every run, in the order of the documentation.
-const CTX_NAMES: &[&str] = &[
-    "app", "script", "version", "node", "execution_id", "root_execution_id", "trigger_depth", "principal", "request",
-];
+const CTX_NAMES: &[&str] =
+    &["app", "script", "version", "node", "execution_id", "root_execution_id", "trigger_depth", "principal", "request"];
 
 /// What `ctx.request` has.
-const REQUEST_NAMES: &[&str] = &[
-    "method", "path", "route", "params", "query", "query_all", "headers", "cookies", "remote_addr", "body",
-];
+const REQUEST_NAMES: &[&str] =
+    &["method", "path", "route", "params", "query", "query_all", "headers", "cookies", "remote_addr", "body"];
 
 /// What started the run.
 #[derive(Clone)]
@@ -52,18 +49,9 @@ pub(crate) struct Ctx {
 #[derive(Clone)]
 pub(crate) struct Request(Arc<HttpRequest>);
 
-/// `ctx` for one run, to be put into a scope.
+/// `ctx` for one run.
 pub(crate) fn value(run: Arc<RunState>, input: Input) -> Dynamic {
     Dynamic::from(Ctx { run, input: Arc::new(input) }).into_read_only()
-}
-
-/// `ctx` for one run as a module for `Engine::register_global_module`: seen by the script, by its functions and by
-/// the functions of its modules alike.
-pub(crate) fn variable(run: Arc<RunState>, input: Input) -> Shared<Module> {
-    let mut module = Module::new();
-    module.set_var("ctx", value(run, input));
-    module.build_index();
-    module.into()
 }
 
 /// `ctx` or `ctx.request` as a map of plain values, for JSON; without the body, which JSON has no word for.

@@ -8,6 +8,7 @@
 
 use crate::alloc::{self, Noted};
 use crate::compile::Program;
+use crate::ctx::{self, Input};
 use crate::error::Stop;
 use crate::modules::Resolver;
 use crate::run_state::RunState;
@@ -57,18 +58,22 @@ pub(crate) fn warm_up() {
     let _built = (natives::standard(), sdk::global_module());
 }
 
-/// The engine of one run of `program`, with the value of `ctx`.
-pub(crate) fn for_run(state: &Arc<RunState>, program: &Program, ctx: Dynamic) -> Engine {
+/// The engine of one run of `program`, which `input` started.
+pub(crate) fn for_run(state: &Arc<RunState>, program: &Program, input: Input) -> Engine {
     let mut engine = Engine::new_raw();
     engine.register_global_module(natives::standard());
     engine.register_global_module(sdk::global_module());
     sdk::register_namespaces(&mut engine, program.used);
-    provide_ctx(&mut engine, program, ctx);
+    if program.names_ctx {
+        provide_ctx(&mut engine, program, ctx::value(state.clone(), input));
+    }
     let limits = &state.call.limits;
     engine.set_max_call_levels(usize::try_from(limits.call_levels).unwrap_or(usize::MAX));
     engine.set_optimization_level(OptimizationLevel::None);
     engine.set_default_tag(Dynamic::from(state.clone()));
-    engine.set_module_resolver(Resolver::new(state.clone()));
+    if !program.imports.is_empty() {
+        engine.set_module_resolver(Resolver::new(state.clone()));
+    }
     let run = state.clone();
     engine.on_progress(move |_operations| (alloc::tick() && look(&run)).then_some(Dynamic::UNIT));
     let run = state.clone();

@@ -101,11 +101,12 @@ impl Stop {
                     .limit("timeout_ms", *timeout_ms)
                     .hint("do less in one run, or raise `timeout_ms` in [limits] of app.toml")
             }
-            Self::Loop { chain, value } => {
-                Problem::new(Code::Loop, format!("scripts call each other deeper than `trigger_depth` of {value}: {chain}"))
-                    .limit("trigger_depth", *value)
-                    .hint("break the circle, or raise `trigger_depth` in [limits] of app.toml")
-            }
+            Self::Loop { chain, value } => Problem::new(
+                Code::Loop,
+                format!("scripts call each other deeper than `trigger_depth` of {value}: {chain}"),
+            )
+            .limit("trigger_depth", *value)
+            .hint("break the circle, or raise `trigger_depth` in [limits] of app.toml"),
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::services::ScriptRef;
 use picloud_model::ContentHash;
 use picloud_model::problem::Code;
 use picloud_model::script::ScriptKind;
-use rhai::{EvalAltResult, Engine, Module, ModuleResolver, Position, Scope};
+use rhai::{Engine, EvalAltResult, Module, ModuleResolver, Position, Scope};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -115,7 +115,10 @@ impl Walk<'_> {
         let limits = &self.state.call.limits;
         if self.path.len() as u64 > limits.module_depth {
             let chain = self.path.join(" → ");
-            return Err(refused(format!("imports are deeper than module_depth = {}: {chain} → {name}", limits.module_depth)));
+            return Err(refused(format!(
+                "imports are deeper than module_depth = {}: {chain} → {name}",
+                limits.module_depth
+            )));
         }
         let found = self.state.call.view.script(name).filter(|found| found.kind == ScriptKind::Module);
         let Some(found) = found else {

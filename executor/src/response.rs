@@ -36,8 +36,16 @@ const HEADERS_MAX: usize = 100;
 const HEADER_VALUE_BYTES_MAX: usize = 8 * 1024;
 /// Headers that are the server's: about the connection and the framing of the body.
 const SERVER_HEADERS: &[&str] = &[
-    "connection", "content-length", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
-    "trailer", "transfer-encoding", "upgrade",
+    "connection",
+    "content-length",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
 ];
 
 impl Response {

@@ -4,7 +4,7 @@ use crate::alloc::{self, Account, Budget, Caps, Exempt};
 use crate::cache::Cache;
 use crate::compile::Program;
 use crate::context::CallContext;
-use crate::ctx::{self, Input};
+use crate::ctx::Input;
 use crate::engine;
 use crate::error::{self, RhaiError, RunError, Stop, catchable};
 use crate::json;
@@ -99,11 +99,7 @@ impl Executor {
     }
 }
 
-fn run(
-    state: &Arc<RunState>,
-    script: &Script,
-    request: Arc<HttpRequest>,
-) -> (Result<ScriptResponse, RunError>, Usage) {
+fn run(state: &Arc<RunState>, script: &Script, request: Arc<HttpRequest>) -> (Result<ScriptResponse, RunError>, Usage) {
     let program = match state.executor.load(state, script) {
         Ok(program) => program,
         Err(error) => return (Err(error), Usage::default()),
@@ -112,8 +108,8 @@ fn run(
     let account = Account::open(Budget { memory_bytes: limits.memory_bytes, caps: Caps::of(limits) });
     // Caught here as well, so that what the run used is known also after a panic.
     let result = catch_unwind(AssertUnwindSafe(|| {
-        let value = evaluate(state, &program, Input::Request(request))
-            .map_err(|error| error::from_rhai(&error, state))?;
+        let value =
+            evaluate(state, &program, Input::Request(request)).map_err(|error| error::from_rhai(&error, state))?;
         let response = ScriptResponse::of(value, state)?;
         // The last operation may have taken what no operation after it could notice.
         if engine::look(state)
@@ -130,7 +126,7 @@ fn run(
 
 /// The value of the program's last expression.
 fn evaluate(state: &Arc<RunState>, program: &Program, input: Input) -> Result<Dynamic, RhaiError> {
-    let engine = engine::for_run(state, program, ctx::value(state.clone(), input));
+    let engine = engine::for_run(state, program, input);
     let value = engine.eval_ast_with_scope::<Dynamic>(&mut Scope::new(), &program.ast);
     // An error that was swallowed on its way up is still the end of the run.
     if state.stopped().is_some() && value.is_ok() { Err(error::terminated()) } else { value }
@@ -188,7 +184,8 @@ pub(crate) fn call_script(context: &NativeCallContext, name: &str, value: Dynami
         return Err(catchable(error::KIND_ARGUMENT, Code::NotFound, message));
     };
     if let Some(crashes) = found.quarantined_after_crashes {
-        let message = format!("{FUNCTION}: endpoint `{name}` is not run any more: it took its worker down {crashes} times");
+        let message =
+            format!("{FUNCTION}: endpoint `{name}` is not run any more: it took its worker down {crashes} times");
         return Err(catchable(error::KIND_SERVICE, Code::WorkerLost, message));
     }
     let bytes_max = usize::try_from(limits.request_body_bytes).unwrap_or(usize::MAX);
@@ -198,12 +195,7 @@ pub(crate) fn call_script(context: &NativeCallContext, name: &str, value: Dynami
     })?;
     let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
     let request = Arc::new(HttpRequest { method: "CALL".to_owned(), headers, body, ..HttpRequest::default() });
-    let call = CallContext {
-        script: name.into(),
-        version: found.version,
-        trigger_depth: depth,
-        ..caller.call.clone()
-    };
+    let call = CallContext { script: name.into(), version: found.version, trigger_depth: depth, ..caller.call.clone() };
     let callee = caller.child(call);
     let program = caller.executor.stored(&callee, name, &found).map_err(|failed| {
         let problem = failed.problem();

@@ -9,8 +9,8 @@ use crate::context::CallContext;
 use crate::error::{RhaiError, Stop, terminated};
 use crate::services::Services;
 use rhai::NativeCallContext;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::any::Any;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,14 @@ impl RunState {
     /// The state of a run that nothing else called.
     pub(crate) fn new(call: CallContext, executor: Arc<crate::run::Shared>) -> Arc<Self> {
         let services = executor.services.clone();
-        Arc::new(Self { call, services, executor, started: Instant::now(), parent: None, counters: Counters::default() })
+        Arc::new(Self {
+            call,
+            services,
+            executor,
+            started: Instant::now(),
+            parent: None,
+            counters: Counters::default(),
+        })
     }
 
     /// The state of a run that `self` starts: another script, the same account.

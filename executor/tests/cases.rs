@@ -4,7 +4,9 @@
 //! Before it may stand `//= limits name=value …` (for the rest of the file), and `//= module NAME` or
 //! `//= endpoint NAME`, which save the text up to the next line `//.` under that name. With `UPDATE_CASES` set the files
 //! are rewritten with what was answered: read the difference.
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+#[expect(dead_code, reason = "one harness, of which this program uses a part")]
 mod harness;
 
 use harness::{TestApp, shown};

@@ -5,6 +5,8 @@
 //! scripts of one file share one KV store and one clock, which stands at 2026-03-29T00:30:00.250Z; a line `//+ 1000` moves
 //! it by so many milliseconds. With `UPDATE_CASES` set the files are rewritten with what was answered.
 
+#![expect(clippy::unwrap_used, reason = "a test program: what fails here fails the test")]
+
 use picloud_executor::services::{AppView, Kv, LogSink, ScriptRef, Services, Sources};
 use picloud_executor::{CallContext, Executor, ExecutorConfig, HttpRequest, RunAllocator, Script};
 use picloud_model::clock::{Clock, ManualClock};
@@ -35,17 +37,26 @@ struct Stored {
     expires_at: Option<i64>,
 }
 
+/// By collection and key.
+type Entries = BTreeMap<(String, String), Stored>;
+
+#[derive(Default)]
+struct KvState {
+    sequence: i64,
+    entries: Entries,
+}
+
 /// KV in memory: one app, the semantics of the contract, nothing else.
 struct MemoryKv {
     clock: Arc<ManualClock>,
-    entries: Mutex<(i64, BTreeMap<(String, String), Stored>)>,
+    state: Mutex<KvState>,
 }
 
 impl Kv for MemoryKv {
     fn kv(&self, _: &CallContext, request: KvRequest) -> Result<KvReply, ServiceFailure> {
         let now = self.clock.now_ms();
-        let mut guard = self.entries.lock().unwrap();
-        let (sequence, entries) = &mut *guard;
+        let mut state = self.state.lock().unwrap();
+        let KvState { sequence, entries } = &mut *state;
         entries.retain(|_, stored| stored.expires_at.is_none_or(|at| at > now));
         let entry = |key: &str, stored: &Stored| KvEntry {
             key: key.to_owned(),
@@ -102,12 +113,7 @@ fn holds(condition: Condition, stored: Option<&Stored>) -> bool {
     }
 }
 
-fn list(
-    collection: &str,
-    query: &KvQuery,
-    entries: &BTreeMap<(String, String), Stored>,
-    entry: &dyn Fn(&str, &Stored) -> KvEntry,
-) -> KvReply {
+fn list(collection: &str, query: &KvQuery, entries: &Entries, entry: &dyn Fn(&str, &Stored) -> KvEntry) -> KvReply {
     let mut found: Vec<KvEntry> = entries
         .iter()
         .filter(|((of, key), _)| of == collection && key.starts_with(&query.prefix))
@@ -133,7 +139,8 @@ fn list(
 /// An app with one other endpoint, `double`, and one value.
 struct View;
 
-const DOUBLE: &str = "if ctx.value == \"fail\" { throw \"cannot double it\"; } #{ twice: ctx.value * 2, method: ctx.request.method }";
+const DOUBLE: &str =
+    "if ctx.value == \"fail\" { throw \"cannot double it\"; } #{ twice: ctx.value * 2, method: ctx.request.method }";
 
 impl AppView for View {
     fn script(&self, name: &str) -> Option<ScriptRef> {
@@ -174,7 +181,7 @@ struct Harness {
 impl Harness {
     fn new() -> Self {
         let clock = Arc::new(ManualClock::new(START_MS));
-        let kv = Arc::new(MemoryKv { clock: clock.clone(), entries: Mutex::default() });
+        let kv = Arc::new(MemoryKv { clock: clock.clone(), state: Mutex::default() });
         let services = Services { kv, sources: Arc::new(View), clock: clock.clone() };
         Self { executor: Executor::new(ExecutorConfig::default(), services), clock, lines: Arc::default() }
     }
@@ -249,14 +256,19 @@ fn request() -> HttpRequest {
     }
 }
 
-/// Runs all scripts of one file, on a thread with the stack that runs need.
+/// On a thread with the stack that runs need.
+fn on_a_run_thread<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
+    let stack_bytes = picloud_executor::stack_bytes_for(Limits::default().memory_bytes);
+    std::thread::Builder::new().stack_size(stack_bytes).spawn(run).unwrap().join().unwrap()
+}
+
+/// Runs all scripts of one file.
 fn check(file: &str) {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk").join(file);
     let text = std::fs::read_to_string(&path).unwrap();
-    let stack_bytes = picloud_executor::stack_bytes_for(Limits::default().memory_bytes);
     let answered = {
         let text = text.clone();
-        std::thread::Builder::new().stack_size(stack_bytes).spawn(move || answers(&text)).unwrap().join().unwrap()
+        on_a_run_thread(move || answers(&text))
     };
     if std::env::var_os("UPDATE_CASES").is_some() {
         std::fs::write(&path, answered).unwrap();
@@ -289,6 +301,19 @@ fn answers(text: &str) -> String {
     }
     assert!(script.trim().is_empty(), "the last script has no answer: {script}");
     answered
+}
+
+#[test]
+fn every_example_of_the_documentation_runs() {
+    for (namespace, script) in picloud_executor::sdk::examples() {
+        let answer = on_a_run_thread(move || Harness::new().answer(script));
+        assert!(!answer.starts_with('!'), "{namespace}: {answer}");
+    }
+}
+
+#[test]
+fn the_documentation_is_what_the_table_says() {
+    insta::assert_snapshot!(picloud_executor::sdk::docs());
 }
 
 macro_rules! cases {

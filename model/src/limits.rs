@@ -1,6 +1,6 @@
 //! Every limit of a run and of a request: one line each, with default, ceiling and unit in the name.
 //!
-//! To add a limit: a line in [`limits!`] below. `GET /limits`, `picloud limits`, `[limits]` of an app and
+//! To add a limit: a line in `limits!` below. `GET /limits`, `picloud limits`, `[limits]` of an app and
 //! the error that names it all read this table.
 
 use crate::problem::{Code, Problem};

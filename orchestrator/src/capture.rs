@@ -35,8 +35,7 @@ struct Waiting {
 impl Capture {
     /// Starts the thread that sends to the parent.
     pub fn start(channel: Arc<WorkerEnd>) -> std::io::Result<Arc<Self>> {
-        let capture =
-            Arc::new(Self { waiting: Mutex::default(), something: Condvar::new(), emptied: Condvar::new() });
+        let capture = Arc::new(Self { waiting: Mutex::default(), something: Condvar::new(), emptied: Condvar::new() });
         let sender = Arc::clone(&capture);
         std::thread::Builder::new().name("capture".to_owned()).stack_size(256 * 1024).spawn(move || {
             loop {

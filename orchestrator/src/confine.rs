@@ -6,7 +6,7 @@
 
 use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::prctl::{set_dumpable, set_no_new_privs};
+use nix::sys::prctl::set_no_new_privs;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
 
@@ -35,7 +35,6 @@ pub fn confine(run_as: Option<(u32, u32)>) -> Vec<String> {
         let flags = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWIPC;
         note("network namespace", unshare(flags).map_err(text));
     }
-    note("core dumps", set_dumpable(false).map_err(text));
     note("files (Landlock)", shut_files());
     unconfined
 }

@@ -1,6 +1,7 @@
 //! The executor's ports, over the channel: what a script does to the world leaves its process here and nowhere else.
 
 use crate::channel::worker_end::WorkerEnd;
+use crate::run::current;
 use crate::static_files::StaticBytes;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -22,7 +23,7 @@ pub struct ChannelPorts(pub Arc<WorkerEnd>);
 impl ChannelPorts {
     fn call(&self, call: &CallContext, request: ServiceRequest) -> Result<ServiceReply, ServiceFailure> {
         let caller = Caller { app: call.app_id, execution_id: call.execution_id };
-        self.0.call(caller, call.deadline, request)
+        current::while_waiting(|| self.0.call(caller, call.deadline, request))
     }
 }
 

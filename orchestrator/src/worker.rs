@@ -178,12 +178,12 @@ async fn serve(parts: Parts, mut inbox: mpsc::Receiver<ToWorker>) -> Result<(), 
     let revision = snapshot.revision;
     let live = Arc::new(ArcSwap::from_pointee(Live::of(snapshot)));
     let channel = Arc::clone(&parts.channel);
-    let capture = Capture::start(Arc::clone(&channel)).map_err(|error| WorkerError::Io { what: "start capture", error })?;
+    let capture =
+        Capture::start(Arc::clone(&channel)).map_err(|error| WorkerError::Io { what: "start capture", error })?;
     let (drain, mut draining) = watch::channel(false);
     let runner = Runner::new(RunnerParts {
         executor: executor(&channel, &settings),
-        concurrency: parts.in_flight.slots(),
-        gate: Gate::new(parts.in_flight),
+        gate: Gate::new(settings.concurrency as usize, parts.in_flight),
         takeovers: parts.takeovers,
         capture: Arc::clone(&capture),
         clock: Arc::new(SystemClock),
@@ -210,10 +210,10 @@ async fn serve(parts: Parts, mut inbox: mpsc::Receiver<ToWorker>) -> Result<(), 
                 runner.forget(app);
             }
             ToWorker::Run { id, run } => {
-                let app = live.load().apps.get(&run.app).cloned();
+                let live = live.load_full();
                 let (runner, channel) = (runner.clone(), Arc::clone(&channel));
                 tokio::spawn(async move {
-                    let result = runner.run_asked(app, *run).await;
+                    let result = runner.run_asked(&live, *run).await;
                     channel.tell(&ToParent::RunDone { id, result });
                 });
             }

@@ -52,8 +52,8 @@ pub enum StoreError {
     /// The disk is full; reads go on.
     #[error("the disk is full")]
     Full(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// More writes are waiting than the queue holds.
-    #[error("more writes are waiting than the store takes")]
+    /// More calls are waiting than the queue holds.
+    #[error("more calls are waiting than the store takes")]
     Overloaded,
     /// Everything else: for the log, not for users.
     #[error("the database failed")]

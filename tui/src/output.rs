@@ -126,7 +126,7 @@ impl Output {
             text += &format!(" ({}:{}:{})", at.script, at.line, at.column);
         }
         for diagnostic in &problem.errors {
-            text += &self.diagnostic(diagnostic);
+            text += &format!("\n{}", self.diagnostic(diagnostic));
         }
         for conflict in &problem.conflicts {
             text += &format!("\n  in the way: {conflict}");
@@ -148,7 +148,7 @@ impl Output {
             (line, 0) => format!("{file}:{line}"),
             (line, column) => format!("{file}:{line}:{column}"),
         };
-        let mut text = format!("\n{}: {}", paint(self.color_err, Ink::Strong, &place), diagnostic.message);
+        let mut text = format!("{}: {}", paint(self.color_err, Ink::Strong, &place), diagnostic.message);
         if let Some(hint) = &diagnostic.hint {
             text += &format!("\n  {}: {hint}", paint(self.color_err, Ink::Changed, "hint"));
         }

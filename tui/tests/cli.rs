@@ -224,8 +224,7 @@ fn a_plan_shows_the_difference_and_a_deploy_what_was_done() {
     it would answer
       GET /kitchen/x
     --- stderr
-    warning:
-    k/scripts/hello.rhai:2:3: unused
+    warning: k/scripts/hello.rhai:2:3: unused
       hint: drop it
     ");
     assert_snapshot!(admin.picloud(&["deploy", "k", "-m", "why"]).out, @"

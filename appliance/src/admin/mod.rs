@@ -1,6 +1,6 @@
 //! The admin API: HTTP with JSON on a Unix socket, for people of this machine.
 //!
-//! To add a URL: a line in [`router`], a handler in `api/`.
+//! To add a URL: a line in `router.rs`, a handler in `api/`.
 
 mod api;
 mod body;

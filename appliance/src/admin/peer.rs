@@ -41,3 +41,19 @@ fn is_admin(user: Option<&User>, gid: Gid) -> bool {
 pub(super) fn admin_group() -> Option<Gid> {
     Group::from_name(ADMIN_GROUP).ok().flatten().map(|group| group.gid)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_and_the_services_own_user_come_in_and_a_stranger_is_told_how() {
+        assert_eq!(admit(0, 0).unwrap().name, "root");
+        assert_eq!(admit(geteuid().as_raw(), 0).unwrap().kind, PrincipalKind::Person);
+        // No machine gives this id to anybody, and so it is in no group.
+        let refused = admit(4_000_000_000, 4_000_000_000).unwrap_err();
+        assert_eq!(refused.code, Code::Forbidden);
+        assert!(refused.detail.contains("uid 4000000000"), "{refused}");
+        assert!(refused.hint.unwrap().contains("usermod -aG picloud"));
+    }
+}

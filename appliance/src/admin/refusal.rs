@@ -50,7 +50,8 @@ pub fn from_store(error: StoreError) -> Problem {
             Problem::new(Code::Malformed, "`cursor` is not one of this list's").hint("start again without `cursor`")
         }
         StoreError::Full(source) => {
-            tracing::error!(error = %source, "the disk is full: nothing can be written");
+            // The store itself has logged it, once a transaction.
+            tracing::debug!(error = %source, "the disk is full: nothing can be written");
             Problem::new(Code::StorageFull, "the disk is full: nothing was written")
                 .hint("make room (`df -h`); reading goes on meanwhile")
         }

@@ -1,6 +1,6 @@
 //! The command line: a file a subcommand; flags of settings come from the settings' own table.
 //!
-//! To add a command: a file here, a line in [`command`] and one in [`run`].
+//! To add a command: a file here, a line in `command` and one in `run`.
 
 mod check_config;
 mod dev;

@@ -4,6 +4,7 @@ use super::graph;
 use base64::Engine;
 use picloud_executor::validate;
 use picloud_model::app::NewApp;
+use picloud_model::app_folder::check_static_path;
 use picloud_model::bundle::Bundle;
 use picloud_model::limits::{
     APP_ITEMS_MAX, AppLimits, ENV_ENTRIES_MAX, ENV_VALUE_BYTES_MAX, Limits, STATIC_APP_BYTES_MAX, STATIC_FILE_BYTES_MAX,
@@ -15,8 +16,6 @@ use picloud_model::script::{Diagnostic, ScriptKind};
 use picloud_store::{ScriptWrite, StaticWrite};
 use std::collections::BTreeMap;
 
-/// Longest path below `static/`.
-const STATIC_PATH_BYTES_MAX: usize = 512;
 /// Longest method of a route.
 const METHOD_BYTES_MAX: usize = 32;
 /// Longest host name there is.
@@ -245,7 +244,7 @@ fn check_routes(bundle: &mut Bundle, errors: &mut Vec<Diagnostic>) {
             } else {
                 (
                     format!("route `{title}` leads to script `{}`, which does not exist", route.script),
-                    "add scripts/NAME.rhai, or change `script`",
+                    "add that file to scripts/, or change `script`",
                 )
             };
             errors.push(in_app_toml(message).with_hint(hint));
@@ -285,9 +284,8 @@ fn check_static(bundle: &Bundle, errors: &mut Vec<Diagnostic>) -> Vec<StaticWrit
         let mut refuse = |message: String| {
             errors.push(Diagnostic { file: Some(file.clone()), line: 0, column: 0, message, hint: None });
         };
-        let segment = |part: &str| !matches!(part, "" | "." | "..");
-        if path.len() > STATIC_PATH_BYTES_MAX || !path.split('/').all(segment) || path.contains(['\\', '\0']) {
-            refuse("this is no path of a static file".to_owned());
+        if let Err(message) = check_static_path(path) {
+            refuse(message);
             continue;
         }
         let Ok(bytes) = base64::engine::general_purpose::STANDARD.decode(encoded) else {

@@ -112,3 +112,88 @@ fn static_files(state: Option<&AppState>, wanted: &Wanted, changes: &mut Vec<Cha
     let new = new.map(|file| (file.path.clone(), shown(ContentHash::of(&file.bytes), file.bytes.len())));
     values("static", &old.collect(), &new.collect(), changes);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use picloud_model::app::{App, NewApp};
+    use picloud_model::ids::{AppId, RouteId, ScriptId};
+    use picloud_model::route::{Route, RouteAuth, RouteSpec};
+    use picloud_model::script::Script;
+    use picloud_store::{ScriptWrite, StaticFile, StaticWrite};
+
+    fn route(method: &str, path: &str, script: &str) -> RouteSpec {
+        let auth = RouteAuth::Public;
+        RouteSpec { methods: vec![method.to_owned()], path: path.to_owned(), script: script.to_owned(), auth }
+    }
+
+    fn wanted(sources: &[(&str, ScriptKind, &str)], routes: Vec<RouteSpec>) -> Wanted {
+        let scripts = sources.iter().map(|(name, kind, source)| ScriptWrite {
+            name: (*name).to_owned(),
+            kind: *kind,
+            source: (*source).to_owned(),
+            imports: Vec::new(),
+        });
+        let static_files = vec![StaticWrite { path: "a.css".to_owned(), bytes: b"body {}".to_vec() }];
+        let app = NewApp { name: "kitchen".to_owned(), ..NewApp::default() };
+        Wanted { app, scripts: scripts.collect(), routes, static_files, warnings: Vec::new() }
+    }
+
+    /// What the store would hold after `wanted` was deployed.
+    fn stored(wanted: &Wanted) -> AppState {
+        let app = &wanted.app;
+        let app = App {
+            id: AppId(1),
+            name: app.name.clone(),
+            hosts: app.hosts.clone(),
+            env: app.env.clone(),
+            limits: app.limits.clone(),
+            revision: 1,
+            created_at: 0,
+            updated_at: 0,
+        };
+        let script = |script: &ScriptWrite| Script {
+            id: ScriptId(1),
+            name: script.name.clone(),
+            kind: script.kind,
+            version: 1,
+            hash: ContentHash::of(script.source.as_bytes()),
+            size_bytes: 0,
+            updated_at: 0,
+            quarantine: None,
+        };
+        let file = |file: &StaticWrite| StaticFile {
+            path: file.path.clone(),
+            hash: ContentHash::of(&file.bytes),
+            size_bytes: i64::try_from(file.bytes.len()).unwrap(),
+            updated_at: 0,
+        };
+        AppState {
+            app,
+            scripts: wanted.scripts.iter().map(|write| (script(write), write.source.as_str().into())).collect(),
+            routes: wanted.routes.iter().map(|spec| Route { id: RouteId(1), spec: spec.clone() }).collect(),
+            static_files: wanted.static_files.iter().map(file).collect(),
+        }
+    }
+
+    #[test]
+    fn what_was_deployed_differs_in_nothing_and_what_was_not_in_each_thing() {
+        let old = wanted(
+            &[("hello", ScriptKind::Endpoint, "1\n2\n"), ("units", ScriptKind::Endpoint, "3\n")],
+            vec![route("GET", "/", "hello"), route("GET", "/old", "hello")],
+        );
+        assert_eq!(diff(Some(&stored(&old)), &old, true), Vec::new());
+        let mut new = wanted(
+            &[("hello", ScriptKind::Endpoint, "1\n5\n"), ("units", ScriptKind::Module, "fn f() {}\n")],
+            vec![route("GET", "/", "units"), route("POST", "/", "hello")],
+        );
+        new.app.hosts = vec!["kitchen.example.org".to_owned()];
+        new.app.limits.timeout_ms = Some(500);
+        new.static_files[0].bytes = b"p {}".to_vec();
+        let changes: Vec<String> = diff(Some(&stored(&old)), &new, true)
+            .into_iter()
+            .map(|change| format!("{:?} {} {}: {:?}", change.action, change.what, change.name, change.diff))
+            .collect();
+        insta::assert_snapshot!(changes.join("\n"));
+    }
+}

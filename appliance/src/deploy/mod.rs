@@ -63,7 +63,6 @@ impl Appliance {
             match self.store.deploy(write, &author).await {
                 Ok(app) => {
                     self.registry.publish(app.id).await.map_err(from_store)?;
-                    tracing::info!(app = %app.name, revision = app.revision, changes = report.changes.len(), "deployed");
                     report.revision = app.revision;
                     return Ok(report);
                 }
@@ -189,15 +188,19 @@ fn answers(wanted: &Wanted) -> Vec<String> {
         [] => vec![prefix("")],
         hosts => hosts.iter().map(|host| prefix(host)).collect(),
     };
+    let has_root = wanted.routes.iter().any(|route| route.path == "/");
     let mut answers = Vec::new();
     for prefix in &prefixes {
         for route in &wanted.routes {
             let methods = if route.methods.is_empty() { "*".to_owned() } else { route.methods.join(",") };
             answers.push(format!("{methods} {prefix}{}", route.path));
         }
-        for file in &wanted.static_files {
-            let path = file.path.strip_suffix("index.html").unwrap_or(&file.path);
-            answers.push(format!("GET {prefix}/{path}"));
+        let paths = || wanted.static_files.iter().map(|file| file.path.as_str());
+        if !has_root && paths().any(|path| path == "index.html") {
+            answers.push(format!("GET {prefix}/"));
+        }
+        if paths().any(|path| path != "index.html") {
+            answers.push(format!("GET {prefix}/static/{{*file}}"));
         }
     }
     answers

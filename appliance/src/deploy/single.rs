@@ -1,7 +1,7 @@
 //! One script, one route, one app's fields: the same checks as a deploy, and the same one-after-the-other.
 
 use super::check::{self, WithHint, in_app_toml};
-use super::{Candidate, check_revision, graph};
+use super::{Candidate, STALE_RETRIES_MAX, check_revision, graph};
 use crate::admin::from_store;
 use crate::appliance::Appliance;
 use picloud_model::app::{App, AppPatch, NewApp};
@@ -10,7 +10,7 @@ use picloud_model::problem::{Code, Problem};
 use picloud_model::protocol::AppSnapshot;
 use picloud_model::route::{Route, RouteSpec};
 use picloud_model::script::{Diagnostic, Script, ScriptInput, ScriptKind};
-use picloud_store::{Author, ScriptWrite};
+use picloud_store::{Author, ScriptWrite, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -112,29 +112,40 @@ impl Appliance {
     pub async fn create_route(&self, app: &App, mut route: RouteSpec, expected: Option<i64>) -> Result<Route, Problem> {
         check::check_route(&mut route).map_err(|errors| invalid(&app.name, errors))?;
         let _alone = self.changes.lock().await;
+        let mut tries = 0;
+        let created = loop {
+            // The revision first: what is checked after it is at least as new.
+            let now = self.store.app(&app.name).await.map_err(from_store)?;
+            let now = now.ok_or_else(|| Problem::not_found("app", &app.name))?;
+            check_revision(expected, now.revision)?;
+            self.check_new_route(app, &route)?;
+            match self.store.create_route(app.id, &route, now.revision, self.clock.now_ms()).await {
+                // A crash was counted meanwhile, or another appliance on the same store was faster.
+                Err(StoreError::Stale { .. }) if expected.is_none() && tries < STALE_RETRIES_MAX => tries += 1,
+                created => break created.map_err(from_store)?,
+            }
+        };
+        self.registry.publish(app.id).await.map_err(from_store)?;
+        Ok(created)
+    }
+
+    fn check_new_route(&self, app: &App, route: &RouteSpec) -> Result<(), Problem> {
         let live = self.live(app)?;
-        match live.script(&route.script) {
-            Some(script) if script.kind == ScriptKind::Endpoint => {}
+        let error = match live.script(&route.script) {
+            Some(script) if script.kind == ScriptKind::Endpoint => None,
             Some(_module) => {
-                let error =
-                    in_app_toml(format!("`{}` is a module", route.script)).with_hint("a route leads to an endpoint");
-                return Err(invalid(&app.name, vec![error]));
+                Some(in_app_toml(format!("`{}` is a module", route.script)).with_hint("a route leads to an endpoint"))
             }
-            None => {
-                let error = in_app_toml(format!("script `{}` does not exist", route.script));
-                return Err(invalid(&app.name, vec![error.with_hint("save the script first")]));
-            }
+            None => Some(
+                in_app_toml(format!("script `{}` does not exist", route.script)).with_hint("save the script first"),
+            ),
+        };
+        if let Some(error) = error {
+            return Err(invalid(&app.name, vec![error]));
         }
         let mut routes = specs(&live);
         routes.push(route.clone());
-        self.refuse_ambiguity(candidate(&live, &live.hosts, &routes))?;
-        let now = self.store.app(&app.name).await.map_err(from_store)?;
-        let now = now.ok_or_else(|| Problem::not_found("app", &app.name))?;
-        check_revision(expected, now.revision)?;
-        let created = self.store.create_route(app.id, &route, now.revision, self.clock.now_ms()).await;
-        let created = created.map_err(from_store)?;
-        self.registry.publish(app.id).await.map_err(from_store)?;
-        Ok(created)
+        self.refuse_ambiguity(candidate(&live, &live.hosts, &routes))
     }
 
     /// Removes a route. Answers whether it was there.

@@ -15,10 +15,12 @@ fn kill_worker_in_a_run(appliance: &Appliance) {
     std::thread::scope(|scope| {
         let lost = scope.spawn(|| appliance.try_get("/kitchen?spin=yes"));
         // The run is under way once the worker uses the processor for it; it spins until its deadline.
-        let spent = || std::fs::read_to_string(format!("/proc/{pid}/stat")).ok().and_then(|stat| {
-            let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-            fields.get(11)?.parse::<u64>().ok()
-        });
+        let spent = || {
+            std::fs::read_to_string(format!("/proc/{pid}/stat")).ok().and_then(|stat| {
+                let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+                fields.get(11)?.parse::<u64>().ok()
+            })
+        };
         let before = spent().unwrap();
         until("the run spins", || spent().is_some_and(|now| now > before + 10));
         kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
@@ -41,14 +43,14 @@ fn a_worker_that_dies_is_back_its_runs_are_named_and_the_third_time_is_the_last(
         let list = || appliance.admin("GET", "/apps/kitchen/executions?outcome=worker_lost", "").json();
         until("the lost run is kept", || list()["items"].as_array().is_some_and(|items| items.len() == crash));
         let lost = &list()["items"][0];
-        assert_eq!((lost["script"].as_str(), lost["cause"].as_str()), (Some("hello"), Some("GET /")), "{lost}");
+        assert_eq!((lost["script"].as_str(), lost["cause"].as_str()), (Some("hello"), Some("GET /kitchen")), "{lost}");
         assert_eq!(lost["error"]["code"], "worker-lost");
     }
     until("the script is in quarantine", || appliance.get("/kitchen").status == 502);
     let refused = appliance.get("/kitchen").json();
     assert_eq!(refused["code"], "worker-lost");
     let text = refused.to_string();
-    assert!(text.contains("hello") && text.contains('3') && text.contains("picloud scripts release hello"), "{text}");
+    assert!(text.contains("hello") && text.contains('3') && text.contains("scripts release hello"), "{text}");
     let script = appliance.admin("GET", "/apps/kitchen/scripts/hello", "").json();
     assert_eq!(script["quarantine"]["crashes"], 3);
     let released = appliance.admin("POST", "/apps/kitchen/scripts/hello/release", "");

@@ -48,7 +48,7 @@ fn a_folder_is_served_and_every_save_is_what_answers_next() {
     assert!(logged.starts_with("warn") && logged.contains("hello") && logged.contains("{\"n\":3}"), "{logged}");
 
     assert!(appliance.end(Signal::SIGINT).success(), "{}", appliance.output.text());
-    assert!(folder.path().join(".picloud").is_dir());
+    assert_eq!(std::fs::read_to_string(folder.path().join(".picloud/.gitignore")).unwrap(), "*\n");
 }
 
 #[test]

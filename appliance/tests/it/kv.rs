@@ -9,7 +9,10 @@ use tempfile::tempdir;
 fn what_a_script_sets_the_api_reads_and_the_other_way_round() {
     let data = tempdir().unwrap();
     let appliance = Appliance::serve(data.path());
-    appliance.deploy(&hello("kitchen", "let c = kv::collection(\"c\"); c.set(\"a/b\", #{ n: c.incr(\"n\", 2) }); c.get(\"from api\")"));
+    appliance.deploy(&hello(
+        "kitchen",
+        "let c = kv::collection(\"c\"); c.set(\"a/b\", #{ n: c.incr(\"n\", 2) }); c.get(\"from api\")",
+    ));
     let put = appliance.admin("PUT", "/apps/kitchen/kv/c/from%20api", "{\"x\": [1, 2]}");
     assert_eq!(put.status, 200, "{}", put.text());
     assert_eq!(appliance.get("/kitchen").json(), json!({ "x": [1, 2] }));
@@ -19,7 +22,10 @@ fn what_a_script_sets_the_api_reads_and_the_other_way_round() {
         assert_eq!(read.header("content-type"), "application/json");
     }
     let collections = appliance.admin("GET", "/apps/kitchen/kv", "").json();
-    assert_eq!((collections["items"][0]["name"].as_str(), collections["items"][0]["keys"].as_i64()), (Some("c"), Some(3)));
+    assert_eq!(
+        (collections["items"][0]["name"].as_str(), collections["items"][0]["keys"].as_i64()),
+        (Some("c"), Some(3))
+    );
     let list = appliance.admin("GET", "/apps/kitchen/kv/c?limit=2", "").json();
     let keys = |list: &serde_json::Value| -> Vec<String> {
         list["items"].as_array().unwrap().iter().map(|item| item["key"].as_str().unwrap().to_owned()).collect()

@@ -1,5 +1,7 @@
 //! The appliance as its users meet it: real processes, real sockets.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
+
 #[path = "../support/mod.rs"]
 mod support;
 

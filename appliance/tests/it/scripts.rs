@@ -89,16 +89,59 @@ fn an_app_is_patched_and_its_scripts_see_it() {
 }
 
 #[test]
+fn hosts_that_make_routes_ambiguous_are_refused() {
+    let data = tempdir().unwrap();
+    let appliance = Appliance::serve(data.path());
+    appliance.deploy(&hello("kitchen", "\"kitchen\""));
+    appliance.deploy(&hello("cellar", "\"cellar\""));
+    let hosts = "{\"hosts\": [\"home.example.org\"]}";
+    assert_eq!(appliance.admin("PATCH", "/apps/kitchen", hosts).status, 200);
+    let refused = appliance.admin("PATCH", "/apps/cellar", hosts);
+    assert_eq!(refused.status, 409, "{}", refused.text());
+    assert_eq!(refused.json()["conflicts"], json!(["kitchen: GET /"]));
+    assert_eq!(appliance.send("GET", "/", &[("host", "home.example.org")], b"").text(), "kitchen");
+    assert_eq!(appliance.get("/cellar").text(), "cellar");
+}
+
+#[test]
+fn a_source_of_any_depth_is_refused_and_takes_nothing_down() {
+    let data = tempdir().unwrap();
+    let appliance = Appliance::serve(data.path());
+    appliance.admin("POST", "/apps", "{\"name\": \"kitchen\"}");
+    for (open, close) in
+        [("(", ")"), ("[", "]"), ("{", "}"), ("#{a:", "}"), ("if true {", "}"), ("!", ""), ("|x| ", "")]
+    {
+        let source = format!("{}1{}", open.repeat(20_000), close.repeat(20_000));
+        let reply = appliance.admin("PUT", "/apps/kitchen/scripts/deep", &json!({ "source": source }).to_string());
+        assert_eq!(
+            (reply.status, reply.json()["code"].as_str()),
+            (422, Some("invalid-script")),
+            "{open}: {}",
+            reply.text()
+        );
+    }
+}
+
+#[test]
 fn a_script_is_run_without_a_route_and_before_it_is_saved() {
     let data = tempdir().unwrap();
     let appliance = Appliance::serve(data.path());
-    appliance.deploy(&hello("kitchen", "log::info(\"seen\", #{ n: 1 });\n#{ q: ctx.request.query.a, by: ctx.principal.kind }"));
+    appliance.deploy(&hello(
+        "kitchen",
+        "log::info(\"seen\", #{ n: 1 });\n#{ q: ctx.request.query.a, by: ctx.principal.kind }",
+    ));
     let body = json!({ "request": { "path": "/x?a=b" } }).to_string();
     let ran = appliance.admin("POST", "/apps/kitchen/scripts/hello/run", &body);
     assert_eq!(ran.status, 200, "{}", ran.text());
     let ran = ran.json();
-    assert_eq!((ran["status"].as_i64(), ran["body"].as_str()), (Some(200), Some("{\"by\":\"person\",\"q\":\"b\"}")), "{ran}");
+    assert_eq!(
+        (ran["status"].as_i64(), ran["body"].as_str()),
+        (Some(200), Some("{\"by\":\"person\",\"q\":\"b\"}")),
+        "{ran}"
+    );
     assert_eq!(ran["execution"]["logs"][0]["message"], "seen");
+    let kept = appliance.admin("GET", "/apps/kitchen/executions?limit=1", "").json();
+    assert_eq!(kept["items"][0]["id"], ran["execution"]["id"]);
     assert_eq!(ran["execution"]["logs"][0]["fields"], json!({ "n": 1 }));
     let tried = json!({ "source": "throw \"no\"", "request": {} }).to_string();
     let tried = appliance.admin("POST", "/apps/kitchen/scripts/hello/run", &tried).json();
@@ -120,7 +163,7 @@ fn failed_runs_are_kept_and_found() {
     let list = || appliance.admin("GET", "/apps/kitchen/executions?outcome=failed", "").json();
     until("the failed run is kept", || list()["items"].as_array().is_some_and(|items| items.len() == 1));
     let kept = &list()["items"][0];
-    assert_eq!((kept["id"].as_str(), kept["cause"].as_str()), (Some(id.as_str()), Some("GET /")));
+    assert_eq!((kept["id"].as_str(), kept["cause"].as_str()), (Some(id.as_str()), Some("GET /kitchen")));
     let one = appliance.admin("GET", &format!("/apps/kitchen/executions/{id}"), "").json();
     assert_eq!(one["error"]["code"], "script-error");
     assert!(one["error"]["detail"].as_str().unwrap().contains("broken on purpose"), "{one}");

@@ -4,7 +4,6 @@ use crate::hello;
 use crate::support::{Appliance, fails, program, serve_command};
 use nix::sys::signal::Signal;
 use std::os::unix::fs::FileTypeExt;
-use std::process::Command;
 use tempfile::tempdir;
 
 #[test]
@@ -61,22 +60,16 @@ fn an_admin_socket_is_replaced_only_when_nobody_listens_there() {
     let data = tempdir().unwrap();
     let first = Appliance::serve(data.path());
     let other = tempdir().unwrap();
-    let mut command = serve_command(other.path());
-    let with_its_socket = |command: &mut Command| {
-        let mut again = program();
-        again.args(command.get_args().map(ToOwned::to_owned).collect::<Vec<_>>());
-        let args: Vec<_> = command.get_args().map(ToOwned::to_owned).collect();
-        let mut again = program();
-        for arg in args {
-            if arg == other.path().join("admin.sock") { again.arg(&first.socket) } else { again.arg(arg) };
-        }
-        again
-    };
-    let (code, said) = fails(&mut with_its_socket(&mut command));
+    let usual = other.path().join("admin.sock");
+    let mut command = program();
+    for argument in serve_command(other.path()).get_args() {
+        command.arg(if argument == usual { first.socket.as_os_str() } else { argument });
+    }
+    let (code, said) = fails(&mut command);
     assert_eq!(code, 1);
     assert!(said.contains("another appliance listens on the admin socket"), "{said}");
     // A socket file whose listener is gone.
-    drop(std::os::unix::net::UnixListener::bind(other.path().join("admin.sock")).unwrap());
+    drop(std::os::unix::net::UnixListener::bind(usual).unwrap());
     let second = Appliance::serve(other.path());
     assert_eq!(second.admin("GET", "/health", "").status, 200);
     // Something else in its place is left alone.

@@ -1,5 +1,7 @@
 //! Starts the real program on a folder of its own and talks to it: HTTP on its ingress, HTTP on its socket.
 
+#![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
+
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use std::io::{BufRead, BufReader, Read};
@@ -10,11 +12,11 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 /// Longer than anything takes that works, on a machine that does other things as well.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the program has printed so far, on both outputs.
 #[derive(Clone, Default)]
-pub struct Output(Arc<(Mutex<Vec<String>>, Condvar)>);
+pub(crate) struct Output(Arc<(Mutex<Vec<String>>, Condvar)>);
 
 impl Output {
     fn follow(&self, source: impl Read + Send + 'static) {
@@ -29,7 +31,7 @@ impl Output {
     }
 
     /// Waits for a line after the first `from` that has `text` in it; answers it and its place.
-    pub fn wait_for(&self, from: usize, text: &str) -> (usize, String) {
+    pub(crate) fn wait_for(&self, from: usize, text: &str) -> (usize, String) {
         let deadline = Instant::now() + PATIENCE;
         let mut lines = self.0.0.lock().unwrap();
         loop {
@@ -44,32 +46,32 @@ impl Output {
     }
 
     /// All of it.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.0.0.lock().unwrap().join("\n")
     }
 
     /// How many lines there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.0.lock().unwrap().len()
     }
 }
 
 /// A running program; killed at the end of the test if it still runs.
-pub struct Appliance {
-    pub child: Child,
-    pub output: Output,
-    pub ingress: SocketAddr,
-    pub socket: PathBuf,
+pub(crate) struct Appliance {
+    pub(crate) child: Child,
+    pub(crate) output: Output,
+    pub(crate) ingress: SocketAddr,
+    pub(crate) socket: PathBuf,
 }
 
 impl Appliance {
     /// `serve` with data and socket in `data`.
-    pub fn serve(data: &Path) -> Self {
+    pub(crate) fn serve(data: &Path) -> Self {
         Self::start(serve_command(data))
     }
 
     /// `dev FOLDER`.
-    pub fn dev(folder: &Path) -> Self {
+    pub(crate) fn dev(folder: &Path) -> Self {
         let mut command = program();
         command.arg("dev").arg(folder).args(["--ingress-addr", "127.0.0.1:0"]);
         Self::start(command)
@@ -88,39 +90,39 @@ impl Appliance {
     }
 
     /// A request to the routes.
-    pub fn get(&self, path: &str) -> Reply {
+    pub(crate) fn get(&self, path: &str) -> Reply {
         self.send("GET", path, &[], b"")
     }
 
     /// A request to the routes.
-    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
+    pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Reply {
         let ingress = self.ingress;
-        exchange(async move { Ok(tokio::net::TcpStream::connect(ingress).await?) }, method, path, headers, body)
+        exchange(async move { tokio::net::TcpStream::connect(ingress).await }, method, path, headers, body)
             .unwrap_or_else(|error| panic!("{method} {path}: {error}\n{}", self.output.text()))
     }
 
     /// A request to the routes that may be cut off.
-    pub fn try_get(&self, path: &str) -> Result<Reply, String> {
+    pub(crate) fn try_get(&self, path: &str) -> Result<Reply, String> {
         let ingress = self.ingress;
-        exchange(async move { Ok(tokio::net::TcpStream::connect(ingress).await?) }, "GET", path, &[], b"")
+        exchange(async move { tokio::net::TcpStream::connect(ingress).await }, "GET", path, &[], b"")
     }
 
     /// A request to the admin API, below `/api/v1`.
-    pub fn admin(&self, method: &str, path: &str, body: &str) -> Reply {
+    pub(crate) fn admin(&self, method: &str, path: &str, body: &str) -> Reply {
         self.admin_with(method, path, &[], body)
     }
 
     /// The same with headers.
-    pub fn admin_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+    pub(crate) fn admin_with(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
         let socket = self.socket.clone();
         let path = format!("/api/v1{path}");
-        let connect = async move { Ok(tokio::net::UnixStream::connect(socket).await?) };
+        let connect = async move { tokio::net::UnixStream::connect(socket).await };
         exchange(connect, method, &path, headers, body.as_bytes())
             .unwrap_or_else(|error| panic!("{method} {path}: {error}\n{}", self.output.text()))
     }
 
     /// Deploys and expects that it works.
-    pub fn deploy(&self, bundle: &serde_json::Value) -> serde_json::Value {
+    pub(crate) fn deploy(&self, bundle: &serde_json::Value) -> serde_json::Value {
         let app = bundle["name"].as_str().unwrap();
         let reply = self.admin("POST", &format!("/apps/{app}/deploy"), &bundle.to_string());
         assert_eq!(reply.status, 200, "{}", reply.text());
@@ -128,13 +130,13 @@ impl Appliance {
     }
 
     /// The worker's process id.
-    pub fn worker_pid(&self) -> i32 {
+    pub(crate) fn worker_pid(&self) -> i32 {
         let status = self.admin("GET", "/status", "").json();
         i32::try_from(status["worker"]["pid"].as_i64().expect("a worker runs")).unwrap()
     }
 
     /// Sends a signal to the program and waits for its end.
-    pub fn end(&mut self, signal: nix::sys::signal::Signal) -> std::process::ExitStatus {
+    pub(crate) fn end(&mut self, signal: nix::sys::signal::Signal) -> std::process::ExitStatus {
         let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
         nix::sys::signal::kill(pid, signal).unwrap();
         self.child.wait().unwrap()
@@ -150,7 +152,7 @@ impl Drop for Appliance {
 }
 
 /// The program, with no settings from the test's own environment.
-pub fn program() -> Command {
+pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_picloud-appliance"));
     for (name, _value) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("PICLOUD_") {
@@ -162,7 +164,7 @@ pub fn program() -> Command {
 }
 
 /// `serve` with data and socket in `data`, on a free port.
-pub fn serve_command(data: &Path) -> Command {
+pub(crate) fn serve_command(data: &Path) -> Command {
     let config = data.join("empty.toml");
     std::fs::create_dir_all(data).unwrap();
     std::fs::write(&config, "").unwrap();
@@ -174,13 +176,13 @@ pub fn serve_command(data: &Path) -> Command {
 }
 
 /// Runs a program that is expected to end by itself; answers its code and what it said on standard error.
-pub fn fails(command: &mut Command) -> (i32, String) {
+pub(crate) fn fails(command: &mut Command) -> (i32, String) {
     let output = command.output().unwrap();
     (output.status.code().expect("it ends by itself"), String::from_utf8(output.stderr).unwrap())
 }
 
 /// Waits until `condition` holds.
-pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "{what}: it did not come to that");
@@ -190,22 +192,22 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
 
 /// What was answered.
 #[derive(Debug)]
-pub struct Reply {
-    pub status: u16,
-    pub headers: http::HeaderMap,
-    pub body: Vec<u8>,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: http::HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Reply {
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }
@@ -240,6 +242,6 @@ where
             let body = body.collect().await.map_err(|e| e.to_string())?.to_bytes().to_vec();
             Ok(Reply { status: head.status.as_u16(), headers: head.headers, body })
         };
-        tokio::time::timeout(PATIENCE, talk).await.map_err(|_| "no answer came".to_owned())?
+        tokio::time::timeout(PATIENCE, talk).await.map_err(|_elapsed| "no answer came".to_owned())?
     })
 }

@@ -13,28 +13,24 @@ pub(super) fn register(module: &mut Module) {
     set(module, "pad", pad);
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "Rhai's calling convention")]
 fn push(context: NativeCallContext, array: &mut Array, item: Dynamic) -> Result<(), RhaiError> {
     array_room(&context, array.len() + 1, 1)?;
     array.push(item);
     Ok(())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "Rhai's calling convention")]
 fn append(context: NativeCallContext, array: &mut Array, other: Array) -> Result<(), RhaiError> {
     array_room(&context, array.len() + other.len(), other.len())?;
     array.extend(other);
     Ok(())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "Rhai's calling convention")]
 fn concat(context: NativeCallContext, mut array: Array, other: Array) -> Result<Array, RhaiError> {
     array_room(&context, array.len() + other.len(), other.len())?;
     array.extend(other);
     Ok(array)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "Rhai's calling convention")]
 fn insert(context: NativeCallContext, array: &mut Array, index: i64, item: Dynamic) -> Result<(), RhaiError> {
     array_room(&context, array.len() + 1, 1)?;
     let len = array.len();
@@ -45,7 +41,6 @@ fn insert(context: NativeCallContext, array: &mut Array, index: i64, item: Dynam
     Ok(())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "Rhai's calling convention")]
 fn pad(context: NativeCallContext, array: &mut Array, len: i64, item: Dynamic) -> Result<(), RhaiError> {
     let Ok(len) = usize::try_from(len) else { return Ok(()) };
     if len > array.len() {

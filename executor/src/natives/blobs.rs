@@ -18,7 +18,6 @@ fn filled(context: &NativeCallContext, len: i64, value: i64) -> Result<Blob, Rha
     Ok(vec![low_byte(value); len])
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "Rhai's calling convention")]
 fn pad(context: NativeCallContext, blob: &mut Blob, len: i64, value: i64) -> Result<(), RhaiError> {
     let len = usize::try_from(len).unwrap_or(0);
     if len > blob.len() {
@@ -28,14 +27,12 @@ fn pad(context: NativeCallContext, blob: &mut Blob, len: i64, value: i64) -> Res
     Ok(())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "Rhai's calling convention")]
 fn append(context: NativeCallContext, blob: &mut Blob, other: Blob) -> Result<(), RhaiError> {
     blob_room(&context, blob.len() + other.len())?;
     blob.extend(other);
     Ok(())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "Rhai's calling convention")]
 fn to_array(context: NativeCallContext, blob: &mut Blob) -> Result<Array, RhaiError> {
     array_room(&context, blob.len(), blob.len())?;
     Ok(blob.iter().map(|byte| Dynamic::from_int(i64::from(*byte))).collect())

@@ -48,10 +48,11 @@ fn dedup(context: &NativeCallContext, array: &mut Array) -> Result<(), RhaiError
     let mut comparison = Comparison::new(context);
     let mut failed = None;
     array.dedup_by(|next, kept| {
-        failed.is_none() && comparison.equal(kept, next, 1).unwrap_or_else(|error| {
-            failed = Some(error);
-            false
-        })
+        failed.is_none()
+            && comparison.equal(kept, next, 1).unwrap_or_else(|error| {
+                failed = Some(error);
+                false
+            })
     });
     failed.map_or(Ok(()), Err)
 }

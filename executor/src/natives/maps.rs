@@ -15,7 +15,6 @@ pub(super) fn register(module: &mut Module) {
     set_pure(module, "keys", keys);
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "Rhai's calling convention")]
 fn set_entry(context: NativeCallContext, map: &mut Map, key: ImmutableString, value: Dynamic) -> Result<(), RhaiError> {
     if let Some(present) = map.get_mut(key.as_str()) {
         *present = value;
@@ -26,7 +25,6 @@ fn set_entry(context: NativeCallContext, map: &mut Map, key: ImmutableString, va
     Ok(())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "Rhai's calling convention")]
 fn mixin(context: NativeCallContext, map: &mut Map, other: Map) -> Result<(), RhaiError> {
     map.extend(other);
     map_room(&context, map.len())
@@ -37,7 +35,6 @@ fn merge(context: NativeCallContext, mut map: Map, other: Map) -> Result<Map, Rh
     Ok(map)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "Rhai's calling convention")]
 fn fill_with(context: NativeCallContext, map: &mut Map, other: Map) -> Result<(), RhaiError> {
     for (key, value) in other {
         map.entry(key).or_insert(value);
@@ -45,7 +42,6 @@ fn fill_with(context: NativeCallContext, map: &mut Map, other: Map) -> Result<()
     map_room(&context, map.len())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "Rhai's calling convention")]
 fn keys(context: NativeCallContext, map: &mut Map) -> Result<Array, RhaiError> {
     super::array_room(&context, map.len(), map.len())?;
     Ok(map.keys().map(|key| Dynamic::from(ImmutableString::from(key.as_str()))).collect())

@@ -20,7 +20,9 @@ pub(super) fn register(module: &mut Module) {
         });
     }
     for name in ["debug", "to_debug"] {
-        set_pure(module, name, |context: NativeCallContext, text: &str| checked(&context, |writer| writer.quoted(text)));
+        set_pure(module, name, |context: NativeCallContext, text: &str| {
+            checked(&context, |writer| writer.quoted(text))
+        });
     }
 }
 

@@ -25,7 +25,8 @@ fn escape(context: NativeCallContext, text: Dynamic) -> Result<String, RhaiError
         number if plain => number.to_string().into(),
         other => arg("html::escape", "text").text(&other)?,
     };
-    let escaped_bytes: usize = text.chars().map(|character| entity(character).map_or(character.len_utf8(), str::len)).sum();
+    let escaped_bytes: usize =
+        text.chars().map(|character| entity(character).map_or(character.len_utf8(), str::len)).sum();
     RunState::of(&context).check_string(escaped_bytes as u64)?;
     let mut escaped = String::with_capacity(escaped_bytes);
     for character in text.chars() {

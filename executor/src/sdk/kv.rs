@@ -93,8 +93,8 @@ fn ask(run: &RunState, function: &str, request: KvRequest) -> Fallible<KvReply> 
     run.count_kv_call()?;
     run.before_wait();
     let reply = run.services.kv.kv(&run.call, request).map_err(|failure| match failure.code {
-        // The port gave up because the time was up: that cannot be caught.
-        Code::Deadline => run.check_deadline().err().unwrap_or_else(|| service(function, &failure)),
+        // The port gave up because the time was up, which cannot be caught.
+        Code::Deadline => run.stop(run.deadline()),
         _ => service(function, &failure),
     })?;
     run.charge(reply_bytes(&reply))?;
@@ -116,7 +116,11 @@ fn reply_bytes(reply: &KvReply) -> u64 {
 
 /// The port answered with something that is no answer to what it was asked.
 fn confused(function: &str) -> RhaiError {
-    catchable(crate::error::KIND_SERVICE, Code::Internal, format!("{function}: the store gave an answer of another kind"))
+    catchable(
+        crate::error::KIND_SERVICE,
+        Code::Internal,
+        format!("{function}: the store gave an answer of another kind"),
+    )
 }
 
 fn key_of(run: &RunState, function: &'static str, key: &Dynamic) -> Fallible<String> {
@@ -144,7 +148,9 @@ fn set_with(
 fn put(run: &RunState, on: &Collection, key: &Dynamic, value: &Dynamic, options: &Options) -> Fallible<Dynamic> {
     let key = key_of(run, "kv.set", key)?;
     let ttl_ms = match options.int("ttl_ms")? {
-        Some(ttl_ms) if ttl_ms < 1 => return Err(arg("kv.set", "ttl_ms").fault(format_args!("must be above 0, not {ttl_ms}"))),
+        Some(ttl_ms) if ttl_ms < 1 => {
+            return Err(arg("kv.set", "ttl_ms").fault(format_args!("must be above 0, not {ttl_ms}")));
+        }
         ttl_ms => ttl_ms.map(i64::unsigned_abs),
     };
     let condition = match (options.int("if_version")?, options.flag("if_absent")?) {
@@ -268,9 +274,10 @@ fn page_max() -> u64 {
 fn page(run: &RunState, on: &Collection, options: &Options) -> Fallible<Map> {
     let limit = match options.int("limit")? {
         None => run.call.limits.list_page,
-        Some(limit) => u64::try_from(limit).ok().filter(|limit| (1..=page_max()).contains(limit)).ok_or_else(|| {
-            arg("kv.list", "limit").fault(format_args!("must be 1 to {}, not {limit}", page_max()))
-        })?,
+        Some(limit) => u64::try_from(limit)
+            .ok()
+            .filter(|limit| (1..=page_max()).contains(limit))
+            .ok_or_else(|| arg("kv.list", "limit").fault(format_args!("must be 1 to {}, not {limit}", page_max())))?,
     };
     let query = KvQuery {
         prefix: options.text("prefix")?.map(String::from).unwrap_or_default(),

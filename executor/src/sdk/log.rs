@@ -26,8 +26,12 @@ fn level(namespace: Namespace, level: LogLevel) -> Namespace {
     let (plain, with_fields, function, doc) = match level {
         LogLevel::Debug => ("debug(message: any)", "debug(message: any, fields: map)", "log::debug", "For the author."),
         LogLevel::Info => ("info(message: any)", "info(message: any, fields: map)", "log::info", "What happened."),
-        LogLevel::Warn => ("warn(message: any)", "warn(message: any, fields: map)", "log::warn", "Somebody may want to look."),
-        LogLevel::Error => ("error(message: any)", "error(message: any, fields: map)", "log::error", "Somebody must act."),
+        LogLevel::Warn => {
+            ("warn(message: any)", "warn(message: any, fields: map)", "log::warn", "Somebody may want to look.")
+        }
+        LogLevel::Error => {
+            ("error(message: any)", "error(message: any, fields: map)", "log::error", "Somebody must act.")
+        }
     };
     namespace
         .function(plain, doc, move |context: NativeCallContext, message: Dynamic| {

@@ -137,7 +137,72 @@ pub fn docs() -> String {
     docs::markdown(&BUILT.namespaces)
 }
 
+/// The scripts the documentation shows: the namespace's name and the source of each.
+pub fn examples() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let shown = BUILT.namespaces.iter().filter(|namespace| !namespace.example.is_empty());
+    shown.map(|namespace| (namespace.name, namespace.example))
+}
+
 /// Rhai definition files for editors: file name and text of each.
 pub fn definitions() -> Vec<(String, String)> {
     docs::definitions(&BUILT.namespaces)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rhai::OptimizationLevel;
+
+    #[test]
+    fn the_names_of_the_contract_are_known() {
+        let names = "kv::collection scripts::call env::get log::debug log::info log::warn log::error json::parse \
+                     json::stringify time::now crypto::sha256 crypto::hmac_sha256 crypto::random_hex \
+                     crypto::constant_time_eq base64::encode url::encode html::escape uuid::v4 uuid::v7 \
+                     regex::is_match csv::parse";
+        for name in names.split_whitespace() {
+            let (namespace, function) = name.split_once("::").unwrap();
+            assert!(known(namespace, function), "{name}");
+            assert!(is_reserved(namespace), "{namespace}");
+        }
+        assert!(!known("kv", "everything") && !known("nothing", "get"));
+        assert!(known("", "respond") && known("", "http_error"));
+        assert!(is_reserved("pubsub") && is_reserved("ctx") && !is_reserved("units"));
+    }
+
+    #[test]
+    fn every_row_of_the_table_is_documented_and_every_namespace_has_an_example() {
+        for namespace in &BUILT.namespaces {
+            assert!(namespace.doc.ends_with('.'), "{}", namespace.name);
+            assert!(!namespace.example.is_empty(), "{}", namespace.name);
+            for function in &namespace.functions {
+                assert!(function.doc.ends_with(['.', '…']), "{}", function.signature);
+                for argument in function.arguments() {
+                    assert!(argument.contains(": "), "{}", function.signature);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn definition_files_hold_a_line_for_every_function() {
+        let files = definitions();
+        for namespace in &BUILT.namespaces {
+            for function in &namespace.functions {
+                let line = format!("\nfn {}(", function.name());
+                assert!(files.iter().any(|(_, text)| text.contains(&line)), "{}", function.signature);
+            }
+        }
+    }
+
+    #[test]
+    fn a_namespace_a_program_does_not_name_is_not_registered() {
+        let mut used = Used::default();
+        used.add("crypto");
+        used.add("nothing");
+        let mut engine = Engine::new_raw();
+        engine.set_optimization_level(OptimizationLevel::None);
+        register_namespaces(&mut engine, used);
+        assert!(engine.eval::<bool>("crypto::constant_time_eq(\"a\", \"a\")").unwrap());
+        assert!(engine.eval::<String>("html::escape(())").is_err());
+    }
 }

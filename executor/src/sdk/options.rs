@@ -1,6 +1,6 @@
 //! Arguments of SDK functions: taken apart here, with an error that names the function and the argument.
 
-use crate::error::{RhaiError, argument, catchable, KIND_ARGUMENT};
+use crate::error::{KIND_ARGUMENT, RhaiError, argument, catchable};
 use picloud_model::problem::Code;
 use rhai::{Dynamic, ImmutableString, Map};
 
@@ -75,11 +75,7 @@ impl Arg {
 
     /// As a map.
     pub(super) fn map(self, value: Dynamic) -> Result<Map, RhaiError> {
-        if value.is_map() {
-            Ok(value.flatten().cast::<Map>())
-        } else {
-            Err(self.wrong_type("a map #{…}", &value))
-        }
+        if value.is_map() { Ok(value.flatten().cast::<Map>()) } else { Err(self.wrong_type("a map #{…}", &value)) }
     }
 }
 

@@ -61,8 +61,9 @@ pub(super) fn namespace() -> Namespace {
         captures_named,
     )
     .function(
-        "replace(pattern: string, text: string, with: string) -> string",
-        "All matches replaced; in `with`, `$1` and `${name}` stand for groups and `$$` for `$`.",
+        "replace(pattern: string, text: string, replacement: string) -> string",
+        "All matches replaced; in `replacement`, `$1` and `${name}` stand for groups and `$$` for `$` \
+         (not in backticks, where Rhai puts in variables for `${name}`).",
         replace,
     )
     .function("split(pattern: string, text: string) -> array", "What stands between the matches.", split)
@@ -187,19 +188,19 @@ fn captures_named(context: NativeCallContext, pattern: Dynamic, text: Dynamic) -
     Ok(map.into())
 }
 
-fn replace(context: NativeCallContext, pattern: Dynamic, text: Dynamic, with: Dynamic) -> Fallible<String> {
+fn replace(context: NativeCallContext, pattern: Dynamic, text: Dynamic, replacement: Dynamic) -> Fallible<String> {
     let search = Search::new(&context, "regex::replace", &pattern, &text)?;
-    let with = arg("regex::replace", "with").text(&with)?;
+    let replacement = arg("regex::replace", "replacement").text(&replacement)?;
     let mut replaced = String::new();
     let mut copied = 0;
     for groups in search.regex.captures_iter(&search.text) {
         let whole = groups.get(0).expect("group 0 is the whole match");
         replaced.push_str(&search.text[copied..whole.start()]);
         copied = whole.end();
-        // An expansion is at most as long as `with` has references, each standing for at most the whole match.
-        let references = with.bytes().filter(|byte| *byte == b'$').count();
-        search.run.check_string((replaced.len() + with.len() + references * whole.len()) as u64)?;
-        groups.expand(&with, &mut replaced);
+        // An expansion is at most as long as `replacement` has references, each standing for at most the whole match.
+        let references = replacement.bytes().filter(|byte| *byte == b'$').count();
+        search.run.check_string((replaced.len() + replacement.len() + references * whole.len()) as u64)?;
+        groups.expand(&replacement, &mut replaced);
         search.go_on()?;
     }
     search.run.check_string((replaced.len() + search.text.len() - copied) as u64)?;

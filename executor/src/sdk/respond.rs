@@ -66,9 +66,9 @@ fn header(response: &mut Response, name: Dynamic, value: Dynamic) -> Result<Resp
         Ok(number) => number.to_string().into(),
         Err(_other_type) => arg("header", "value").text(&value)?,
     };
-    let mut with = response.clone();
-    with.add_header(&name, &value)?;
-    Ok(with)
+    // In place as well, so that a response kept in a variable has it too.
+    response.add_header(&name, &value)?;
+    Ok(response.clone())
 }
 
 fn http_error(status: Dynamic, message: Dynamic) -> Result<Map, RhaiError> {

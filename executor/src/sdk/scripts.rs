@@ -12,6 +12,7 @@ pub(super) fn namespace() -> Namespace {
         "Other endpoints of the same app, run in place. Deadline, limits and depth are inherited, so that calling around \
          a limit is not possible; calls deeper than `trigger_depth` end the run with a `loop` error that names the chain.",
     )
+    .example("// With an endpoint `double` whose script is `ctx.value * 2`:\nscripts::call(\"double\", 21)")
     .function(
         "call(name: string, value: any) -> any",
         "Runs the endpoint and answers with its value. It sees `value` as `ctx.value`, and a request with method `CALL` \

@@ -41,7 +41,8 @@ pub fn check_imports(
         // An endpoint is no module itself: its chain counts from what it imports.
         let depth = depth - u64::from(!modules.contains(importer));
         if is_top && depth > depth_max {
-            let message = format!("imports are {depth} deep, more than module_depth = {depth_max}: {}", chain.join(" → "));
+            let message =
+                format!("imports are {depth} deep, more than module_depth = {depth_max}: {}", chain.join(" → "));
             let hint = Some("import the deeper modules directly, or join some".to_owned());
             faults.push((importer.clone(), diagnostic(Position::NONE, message, hint)));
         }

@@ -43,6 +43,8 @@ pub(crate) struct Import {
 pub(crate) struct Findings {
     pub(crate) imports: Vec<Import>,
     pub(crate) used: sdk::Used,
+    /// Whether anything names `ctx`.
+    pub(crate) names_ctx: bool,
     /// Whether a closure names `ctx`.
     pub(crate) captures_ctx: bool,
     pub(crate) errors: Vec<Diagnostic>,

@@ -3,7 +3,7 @@
 use super::walk::every_node;
 use super::{Findings, diagnostic};
 use crate::{natives, sdk};
-use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
+use rhai::{AST, ASTNode, Engine, Expr, FnCallExpr, Position, Stmt};
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
@@ -15,11 +15,24 @@ const KEYWORDS: &[&str] =
 const VARIABLES: &[&str] = &["ctx"];
 
 static STANDARD_NAMES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
-    let module = natives::standard();
-    let signatures = module.gen_fn_signatures_with_mapper(|name| name.into());
-    let names = signatures.filter_map(|signature| signature.split('(').next().map(|name| name.trim().to_owned()));
-    names.filter(|name| !name.is_empty()).collect()
+    let mut engine = Engine::new_raw();
+    engine.register_global_module(natives::standard());
+    // Rhai materialises its functions only when asked for; as metadata it lists them all.
+    let metadata = engine.gen_fn_metadata_to_json(true).unwrap_or_default();
+    let metadata: Metadata = serde_json::from_str(&metadata).unwrap_or_default();
+    metadata.functions.into_iter().map(|function| function.name).collect()
 });
+
+/// What of Rhai's metadata is of interest.
+#[derive(Default, serde::Deserialize)]
+struct Metadata {
+    functions: Vec<MetadataFunction>,
+}
+
+#[derive(serde::Deserialize)]
+struct MetadataFunction {
+    name: String,
+}
 
 pub(super) fn check(ast: &AST, aliases: &BTreeSet<String>, findings: &mut Findings) {
     let mut own = BTreeSet::new();
@@ -75,6 +88,7 @@ struct Names<'f> {
 
 impl Names<'_> {
     fn variable(&mut self, name: &str, position: Position) {
+        self.findings.names_ctx |= name == "ctx";
         if VARIABLES.contains(&name) || self.own.contains(name) || self.captured.contains(name) {
             return;
         }
@@ -94,8 +108,9 @@ impl Names<'_> {
         if root == "global" || self.aliases.contains(root) || sdk::namespaces().any(|known| known == root) {
             return true;
         }
-        let hint = nearest(root, self.aliases.iter().map(String::as_str).chain(sdk::namespaces().map(|name| name as &str)))
-            .unwrap_or_else(|| format!("import the module first: import \"{root}\" as {root};"));
+        let hint =
+            nearest(root, self.aliases.iter().map(String::as_str).chain(sdk::namespaces().map(|name| name as &str)))
+                .unwrap_or_else(|| format!("import the module first: import \"{root}\" as {root};"));
         let message = format!("there is no namespace or imported module `{root}`");
         self.findings.errors.push(diagnostic(position, message, Some(hint)));
         false
@@ -136,7 +151,8 @@ impl Names<'_> {
             return;
         }
         let others = self.own.iter().chain(STANDARD_NAMES.iter()).map(String::as_str);
-        let hint = nearest(name, others.chain(sdk::functions("").map(|name| name as &str)).chain(KEYWORDS.iter().copied()));
+        let hint =
+            nearest(name, others.chain(sdk::functions("").map(|name| name as &str)).chain(KEYWORDS.iter().copied()));
         // No error: a variable may hold a function of that name.
         self.findings.warnings.push(diagnostic(position, format!("there is no function `{name}` here"), hint));
     }
@@ -166,4 +182,16 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rhais_own_functions_are_known_by_name() {
+        for name in ["parse_json", "len", "push", "to_string", "range", "sqrt", "index_of", "blob"] {
+            assert!(STANDARD_NAMES.contains(name), "{name}");
+        }
+    }
 }

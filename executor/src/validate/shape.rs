@@ -3,7 +3,7 @@
 //! A compiled module serves many runs, so its constants must mean the same in each: they call no functions.
 
 use super::{Findings, diagnostic};
-use rhai::{ASTFlags, AST, ASTNode, Expr, Stmt};
+use rhai::{AST, ASTFlags, ASTNode, Expr, Stmt};
 
 pub(super) fn check(ast: &AST, findings: &mut Findings) {
     for statement in ast.statements() {

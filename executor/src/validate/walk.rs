@@ -35,7 +35,9 @@ pub(super) fn check_imports(ast: &AST, findings: &mut Findings) {
             findings.errors.push(diagnostic(
                 *position,
                 "the name of an imported module must be a plain string".to_owned(),
-                Some("write import \"name\" as alias; what is imported must be known before the script runs".to_owned()),
+                Some(
+                    "write import \"name\" as alias; what is imported must be known before the script runs".to_owned(),
+                ),
             ));
             return;
         };
@@ -49,7 +51,8 @@ pub(super) fn check_imports(ast: &AST, findings: &mut Findings) {
             } else {
                 format!("module `{name}` is imported without an alias")
             };
-            let hint = format!("write import \"{name}\" as {};", if shadowed { "another_alias" } else { name.as_str() });
+            let hint =
+                format!("write import \"{name}\" as {};", if shadowed { "another_alias" } else { name.as_str() });
             findings.errors.push(diagnostic(*position, message, Some(hint)));
         }
         if !findings.imports.iter().any(|known| known.name == name.as_str()) {

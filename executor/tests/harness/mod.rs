@@ -1,9 +1,10 @@
 //! An app in memory to run scripts in: sources, log, and a clock that stands still.
 #![expect(unreachable_pub, reason = "one harness, compiled into several test programs")]
-#![expect(dead_code, reason = "one harness, and no test program uses all of it")]
 
 use picloud_executor::services::{AppView, Kv, LogSink, ScriptRef, Sources};
-use picloud_executor::{CallContext, Executor, ExecutorConfig, HttpRequest, RunReport, Script, Services, stack_bytes_for};
+use picloud_executor::{
+    CallContext, Executor, ExecutorConfig, HttpRequest, RunReport, Script, Services, stack_bytes_for,
+};
 use picloud_model::execution::{LogLevel, LogLine};
 use picloud_model::kv::{KvReply, KvRequest};
 use picloud_model::limits::Limits;
@@ -150,7 +151,9 @@ impl TestApp {
     pub fn logged(&self) -> Vec<String> {
         let level = |level: LogLevel| level.as_str();
         let logs = self.world.logs.lock().unwrap();
-        logs.iter().map(|line| format!("{} {} {}", level(line.level), line.message, line.fields).trim().to_owned()).collect()
+        logs.iter()
+            .map(|line| format!("{} {} {}", level(line.level), line.message, line.fields).trim().to_owned())
+            .collect()
     }
 }
 
@@ -170,15 +173,25 @@ pub fn shown(report: &RunReport) -> String {
         }
         Err(error) => {
             let problem = error.problem();
-            let at = problem.at.as_ref().map(|at| format!(" at {}:{}:{}", at.script, at.line, at.column));
+            // Where the clock strikes is not the same twice.
+            let at = problem
+                .at
+                .as_ref()
+                .filter(|_| problem.code != Code::Deadline)
+                .map(|at| format!(" at {}:{}:{}", at.script, at.line, at.column));
             let limit = problem.limit.as_ref().map(|limit| format!(" [{} = {}]", limit.name, limit.value));
+            let errors = problem.errors.iter().map(|error| {
+                let hint = error.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+                format!(" | {}:{}: {}{hint}", error.line, error.column, error.message)
+            });
             format!(
-                "{} {}{}{}: {}",
+                "{} {}{}{}: {}{}",
                 problem.status,
                 problem.code,
                 limit.unwrap_or_default(),
                 at.unwrap_or_default(),
-                problem.detail
+                problem.detail,
+                errors.collect::<String>()
             )
         }
     }

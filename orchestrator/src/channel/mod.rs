@@ -110,12 +110,12 @@ mod tests {
         let bytes = encode(&ToWorker::Drain).unwrap();
         let mut frame = Vec::new();
         let mut read = |bytes: &[u8]| read_frame(&mut &*bytes, &mut frame).unwrap_err().to_string();
-        insta::assert_snapshot!(read(b""), @"");
-        insta::assert_snapshot!(read(&bytes[..3]), @"");
-        insta::assert_snapshot!(read(&bytes[..4]), @"");
-        insta::assert_snapshot!(read(&[0xff; 9]), @"");
+        insta::assert_snapshot!(read(b""), @"the other end closed the channel");
+        insta::assert_snapshot!(read(&bytes[..3]), @"the other end closed the channel in the middle of a frame");
+        insta::assert_snapshot!(read(&bytes[..4]), @"the other end closed the channel in the middle of a frame");
+        insta::assert_snapshot!(read(&[0xff; 9]), @"a frame claims 4294967295 bytes, more than FRAME_BYTES_MAX = 83886080");
         let left_over = decode::<ToWorker>(&[6, 0, 0]).unwrap_err();
-        insta::assert_snapshot!(left_over, @"");
+        insta::assert_snapshot!(left_over, @"a frame of 3 bytes cannot be read: The original data was not well encoded");
     }
 
     proptest! {

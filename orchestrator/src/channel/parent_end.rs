@@ -18,6 +18,10 @@ use tokio::sync::mpsc;
 const CALLS_IN_FLIGHT_MAX: usize = 256;
 /// Frames that wait to be written to a worker.
 const OUTGOING_FRAMES_MAX: usize = 256;
+/// First size of the read buffer.
+const BUFFER_BYTES: usize = 8 * 1024;
+/// Largest frame after which the buffer it took is kept.
+const BUFFER_BYTES_KEPT: usize = 256 * 1024;
 /// Frames written with one system call.
 const WRITE_BATCH_FRAMES: usize = 64;
 
@@ -122,7 +126,7 @@ struct Frames {
 
 impl Frames {
     fn new(reading: OwnedReadHalf) -> Self {
-        Self { reading, buffer: BytesMut::with_capacity(8 * 1024) }
+        Self { reading, buffer: BytesMut::with_capacity(BUFFER_BYTES) }
     }
 
     async fn next(&mut self) -> Result<ToParent, FrameError> {
@@ -144,6 +148,9 @@ impl Frames {
         }
         let frame = decode(&self.buffer[LENGTH_BYTES..LENGTH_BYTES + claimed]);
         self.buffer.advance(LENGTH_BYTES + claimed);
+        if self.buffer.is_empty() && claimed > BUFFER_BYTES_KEPT {
+            self.buffer = BytesMut::with_capacity(BUFFER_BYTES);
+        }
         frame.map(Some)
     }
 }

@@ -231,7 +231,11 @@ impl WorkerEnd {
     }
 
     fn read_one(&self, stream: &mut UnixStream, others: &mut impl FnMut(ToWorker)) -> Result<(), FrameError> {
-        let mut frame = lock(&self.spare).pop().unwrap_or_default();
+        let mut frame = {
+            let mut spare = lock(&self.spare);
+            spare.truncate(SPARE_BUFFERS_MAX);
+            spare.pop().unwrap_or_default()
+        };
         if frame.capacity() > SPARE_BUFFER_BYTES_MAX {
             frame = Vec::new();
         }
@@ -255,11 +259,8 @@ impl WorkerEnd {
     }
 
     fn give_back(&self, buffer: Vec<u8>) {
-        let mut spare = lock(&self.spare);
-        // The list never grows past its capacity, so that pushing allocates nothing on a run's account.
-        if spare.len() < SPARE_BUFFERS_MAX {
-            spare.push(buffer);
-        }
+        // Freed by the reader, if there are too many: here it would be to the run's credit.
+        lock(&self.spare).push(buffer);
     }
 }
 
@@ -285,12 +286,7 @@ fn left_until(deadline: Instant) -> Option<Duration> {
     deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
 }
 
-fn call_frame(
-    id: u64,
-    caller: Caller,
-    deadline: Instant,
-    request: ServiceRequest,
-) -> Result<Vec<u8>, ServiceFailure> {
+fn call_frame(id: u64, caller: Caller, deadline: Instant, request: ServiceRequest) -> Result<Vec<u8>, ServiceFailure> {
     let left = left_until(deadline).ok_or_else(too_late)?;
     let deadline_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX).max(1);
     encode(&ToParent::Call { id, caller, deadline_ms, request })

@@ -173,10 +173,10 @@ impl<'c> Watch<'c> {
         if limit.is_some_and(|limit| now >= self.since + limit) {
             return Poll::Ready(phase);
         }
-        let wanted = self.since + limit.unwrap_or(LOOK_AGAIN);
+        let wanted = limit.map_or(now + LOOK_AGAIN, |limit| self.since + limit);
         let fires = self.timer.deadline();
         if limit.is_some() && wanted < fires || now >= fires {
-            self.timer.as_mut().reset(wanted.max(now + Duration::from_millis(1)));
+            self.timer.as_mut().reset(wanted);
             self.registered = false;
         }
         if !self.registered {

@@ -23,6 +23,7 @@ pub(crate) struct RunApp {
 /// One script as its runs see it.
 pub(crate) struct RunScript {
     pub(crate) name: Arc<str>,
+    /// 0 for a text that is not saved.
     pub(crate) version: i64,
     pub(crate) placement: Arc<Record>,
     /// When a plain success was last kept, in milliseconds of the worker's life plus 1; 0 for never.
@@ -64,6 +65,11 @@ impl RunScript {
             placement: placement.of(entry.hash),
             kept_ms: AtomicU64::new(0),
         }
+    }
+
+    /// A text in the place of script `name`: no version of it, so it is neither learned from nor blamed on one.
+    pub(crate) fn draft(name: &str) -> Self {
+        Self { name: Arc::from(name), version: 0, placement: Arc::default(), kept_ms: AtomicU64::new(0) }
     }
 }
 

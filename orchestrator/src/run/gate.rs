@@ -2,14 +2,20 @@
 //!
 //! The wait is there because most runs take microseconds: a burst of clients is no overload. Both the wait and the
 //! number of those who wait are bounded, and the `Retry-After` comes from how long runs took lately.
+//!
+//! A run that waits for its parent does not count, so that writes of many runs meet in one commit of the store; but
+//! the runs under way, waiting or not, are bounded too ([`UNDER_WAY_PER_RUN`]). A run that comes back from a wait
+//! never waits for its place: it takes one that the next run to end does not give back.
 
 use crate::inflight::{InFlight, LostRun};
 use picloud_model::{Code, Problem};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
+/// Runs under way, waiting or not, for each that may run.
+pub const UNDER_WAY_PER_RUN: usize = 2;
 /// Longest wait for a run to end before a request gets 503.
 const WAIT_MAX: Duration = Duration::from_millis(500);
 /// Requests that wait, for each run that goes on.
@@ -19,10 +25,15 @@ const RETRY_AFTER_S_MAX: u64 = 60;
 
 /// Lets runs in.
 pub struct Gate {
-    permits: Arc<Semaphore>,
+    /// Places among those that run.
+    running: Semaphore,
+    /// Places of `running` taken by runs that came back from a wait when none was free.
+    owed: AtomicUsize,
+    /// Places among those under way; as many as slots.
+    under_way: Semaphore,
     concurrency: usize,
     waiting: AtomicUsize,
-    /// Free slots of the in-flight file; as many as permits.
+    /// Free slots of the in-flight file.
     slots: Mutex<Vec<usize>>,
     in_flight: InFlight,
     /// How long runs took lately, a moving mean in microseconds.
@@ -33,37 +44,53 @@ pub struct Gate {
 pub struct Permit {
     gate: Arc<Gate>,
     slot: usize,
-    announced: std::sync::atomic::AtomicBool,
-    _permit: OwnedSemaphorePermit,
+    announced: AtomicBool,
+    /// Whether it holds a place among those that run.
+    runs: AtomicBool,
 }
 
 impl Gate {
-    /// A gate for as many runs as `in_flight` has slots.
-    pub fn new(in_flight: InFlight) -> Arc<Self> {
-        let concurrency = in_flight.slots();
+    /// A gate for `concurrency` runs at once, and as many under way as `in_flight` has slots.
+    pub fn new(concurrency: usize, in_flight: InFlight) -> Arc<Self> {
+        let slots = in_flight.slots();
         Arc::new(Self {
-            permits: Arc::new(Semaphore::new(concurrency)),
+            running: Semaphore::new(concurrency),
+            owed: AtomicUsize::new(0),
+            under_way: Semaphore::new(slots),
             concurrency,
             waiting: AtomicUsize::new(0),
-            slots: Mutex::new((0..concurrency).collect()),
+            slots: Mutex::new((0..slots).collect()),
             in_flight,
             mean_us: AtomicU64::new(0),
         })
     }
 
+    /// Runs that may be under way at once.
+    pub fn under_way_max(&self) -> usize {
+        self.in_flight.slots()
+    }
+
     /// A permit, now or within a moment; else 503.
     pub async fn enter(self: &Arc<Self>) -> Result<Permit, Problem> {
-        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            return Ok(self.permit(permit));
+        if let (Ok(running), Ok(under_way)) = (self.running.try_acquire(), self.under_way.try_acquire()) {
+            running.forget();
+            under_way.forget();
+            return Ok(self.permit());
         }
         let place = Place(self);
         if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.concurrency * WAITING_PER_RUN {
             return Err(self.overloaded());
         }
-        let acquired = tokio::time::timeout(WAIT_MAX, Arc::clone(&self.permits).acquire_owned()).await;
+        // Both in this order everywhere: whoever holds a place under way waits only for runs, which end.
+        let both = async {
+            let under_way = self.under_way.acquire().await;
+            let running = self.running.acquire().await;
+            under_way.and_then(|under_way| running.map(|running| (under_way.forget(), running.forget())))
+        };
+        let acquired = tokio::time::timeout(WAIT_MAX, both).await;
         drop(place);
         match acquired {
-            Ok(Ok(permit)) => Ok(self.permit(permit)),
+            Ok(Ok(_forgotten)) => Ok(self.permit()),
             Ok(Err(_)) | Err(_) => Err(self.overloaded()),
         }
     }
@@ -75,10 +102,24 @@ impl Gate {
         self.mean_us.store(mean - mean / 16 + duration_us / 16, Ordering::Relaxed);
     }
 
-    fn permit(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Permit {
+    fn permit(self: &Arc<Self>) -> Permit {
         let slot = self.slots.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let slot = slot.expect("there is a slot for every permit");
-        Permit { gate: Arc::clone(self), slot, announced: false.into(), _permit: permit }
+        let slot = slot.expect("there is a slot for every run under way");
+        Permit { gate: Arc::clone(self), slot, announced: false.into(), runs: true.into() }
+    }
+
+    fn stop_running(&self) {
+        let pay = |owed: usize| owed.checked_sub(1);
+        if self.owed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, pay).is_err() {
+            self.running.add_permits(1);
+        }
+    }
+
+    fn run_again(&self) {
+        match self.running.try_acquire() {
+            Ok(running) => running.forget(),
+            Err(_full) => drop(self.owed.fetch_add(1, Ordering::Relaxed)),
+        }
     }
 
     fn overloaded(&self) -> Problem {
@@ -109,6 +150,18 @@ impl Permit {
         self.gate.in_flight.write(self.slot, run);
         self.announced.store(true, Ordering::Relaxed);
     }
+
+    /// Does `wait`, which uses no processor, without counting as a run meanwhile.
+    pub fn while_waiting<T>(&self, wait: impl FnOnce() -> T) -> T {
+        if self.runs.swap(false, Ordering::Relaxed) {
+            self.gate.stop_running();
+        }
+        let result = wait();
+        if !self.runs.swap(true, Ordering::Relaxed) {
+            self.gate.run_again();
+        }
+        result
+    }
 }
 
 impl Drop for Permit {
@@ -117,6 +170,10 @@ impl Drop for Permit {
             self.gate.in_flight.clear(self.slot);
         }
         self.gate.slots.lock().unwrap_or_else(PoisonError::into_inner).push(self.slot);
+        self.gate.under_way.add_permits(1);
+        if *self.runs.get_mut() {
+            self.gate.stop_running();
+        }
     }
 }
 
@@ -126,7 +183,7 @@ mod tests {
     use picloud_model::{AppId, ExecutionId};
 
     fn gate(concurrency: usize) -> Arc<Gate> {
-        Gate::new(InFlight::create(concurrency).unwrap())
+        Gate::new(concurrency, InFlight::create(concurrency * UNDER_WAY_PER_RUN).unwrap())
     }
 
     #[tokio::test]
@@ -158,6 +215,23 @@ mod tests {
             began.elapsed() < WAIT_MAX
         }));
         assert_eq!(refused.await.into_iter().filter(|at_once| *at_once).count(), 8);
+    }
+
+    #[tokio::test]
+    async fn a_run_that_waits_lets_another_in_and_none_is_over_counted_after() {
+        let gate = gate(1);
+        let one = gate.enter().await.unwrap();
+        let two = one.while_waiting(|| {
+            gate.running.try_acquire().unwrap().forget();
+            gate.under_way.try_acquire().unwrap().forget();
+            assert!(gate.under_way.try_acquire().is_err(), "two are under way and that is all there may be");
+            gate.permit()
+        });
+        assert_eq!(gate.owed.load(Ordering::Relaxed), 1, "both run for a moment");
+        drop(two);
+        assert_eq!((gate.owed.load(Ordering::Relaxed), gate.running.available_permits()), (0, 0));
+        drop(one);
+        assert_eq!((gate.running.available_permits(), gate.under_way.available_permits()), (1, 2));
     }
 
     #[tokio::test]

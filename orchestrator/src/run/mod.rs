@@ -5,6 +5,8 @@
 //! or on the [`pool`]; [`handover`] is what keeps an inline run from stalling others when it turns out long.
 
 mod apps;
+mod asked;
+pub(crate) mod current;
 pub mod gate;
 pub mod handover;
 pub mod placement;
@@ -20,13 +22,14 @@ use gate::{Gate, Permit};
 use handover::Takeovers;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
 use picloud_executor::services::{Handover, LogSink};
 use picloud_executor::{CallContext, Executor, HttpRequest, RunReport, Script, ScriptResponse, stack_bytes_for};
 use picloud_model::clock::Clock;
 use picloud_model::limits::Limits;
 use picloud_model::principal::Principal;
-use picloud_model::protocol::{AppSnapshot, RunRequest, RunResult, ScriptEntry};
-use picloud_model::script::ScriptKind;
+use picloud_model::protocol::{AppSnapshot, ScriptEntry};
 use picloud_model::{AppId, Code, ExecutionId, Problem};
 use placement::Placement;
 use pool::Pool;
@@ -52,8 +55,6 @@ pub struct RunnerParts {
     pub clock: Arc<dyn Clock>,
     /// This machine.
     pub node: Arc<str>,
-    /// Runs at once.
-    pub concurrency: usize,
     /// Whether to name inline runs from their start, since a worker died without naming any.
     pub announce_inline: bool,
 }
@@ -95,7 +96,7 @@ impl Runner {
     /// A runner with a pool of as many threads as runs go on at once.
     pub fn new(parts: RunnerParts) -> Self {
         let pool_memory_bytes = Limits::default().memory_bytes;
-        let pool = Pool::new(parts.concurrency, stack_bytes_for(pool_memory_bytes));
+        let pool = Pool::new(parts.gate.under_way_max(), stack_bytes_for(pool_memory_bytes));
         let (placement, apps) = (Placement::default(), RunApps::default());
         Self(Arc::new(Inner { parts, pool, pool_memory_bytes, placement, apps, began: Instant::now() }))
     }
@@ -103,47 +104,6 @@ impl Runner {
     /// Forgets what was prepared for an app that is gone.
     pub fn forget(&self, app: AppId) {
         self.0.apps.forget(app);
-    }
-
-    /// Runs what the parent asked for. Its record goes back with the result and not to the capture as well.
-    pub async fn run_asked(&self, app: Option<Arc<AppSnapshot>>, run: RunRequest) -> RunResult {
-        let inner = &self.0;
-        let (path, query) = run.request.path.split_once('?').unwrap_or((&run.request.path, ""));
-        let cause = format!("run {} {path}", run.request.method);
-        let asked = Asked { id: run.app, script: &run.script, cause: &cause, node: &inner.parts.node };
-        let Some(app) = app else {
-            return asked.refused(None, &Problem::not_found("app", run.app));
-        };
-        let entry = match endpoint(&app, &run.script, run.source.is_some()) {
-            Ok(entry) => entry,
-            Err(problem) => return asked.refused(Some(&app), &problem),
-        };
-        let permit = match inner.parts.gate.enter().await {
-            Ok(permit) => permit,
-            Err(problem) => return asked.refused(Some(&app), &problem),
-        };
-        let request = HttpRequest {
-            method: run.request.method.clone(),
-            path: path.to_owned(),
-            route: path.to_owned(),
-            query: query.to_owned(),
-            headers: run.request.headers,
-            body: run.request.body,
-            ..HttpRequest::default()
-        };
-        let order = Order { app: &app, entry, source: run.source, request, principal: run.principal, cause: cause.clone() };
-        let job = inner.job(order, permit, false);
-        let done = Arc::clone(inner);
-        let finished = self.on_a_thread(job, move |job| {
-            let (record, report) = done.execute(job);
-            let execution = record.execution(&report, &done.parts.node);
-            let (status, headers, body) = answer_of(report, record.execution_id);
-            RunResult { status, headers, body, execution }
-        });
-        match finished.await {
-            Ok(result) => result,
-            Err(problem) => asked.refused(Some(&app), &problem),
-        }
     }
 
     /// Does `work` with `job` on the pool, or on a thread of its own when its stack must be deeper.
@@ -207,7 +167,10 @@ impl Inner {
     fn job(&self, order: Order<'_>, permit: Permit, may_be_inline: bool) -> Job {
         let Order { app, entry, source, request, principal, cause } = order;
         let app = self.apps.of(app);
-        let script = app.script(entry, &self.placement);
+        let script = match source {
+            None => app.script(entry, &self.placement),
+            Some(_) => Arc::new(RunScript::draft(&entry.name)),
+        };
         let fits = app.limits.memory_bytes <= self.pool_memory_bytes;
         let inline = may_be_inline && fits && script.placement.is_short();
         let record = self.record(&app, &script, permit, cause, inline);
@@ -275,10 +238,12 @@ impl Inner {
     fn execute(&self, job: Job) -> (Arc<RunRecord>, RunReport) {
         let Job { record, script, source, request, call } = job;
         let began = Instant::now();
-        let report = self.parts.executor.run_request(source, request, call);
-        let took = began.elapsed();
-        self.parts.gate.took(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
-        script.placement.ran(took, report.made_calls, record.inline);
+        let cpu_before = if record.inline { None } else { cpu_time() };
+        let report = current::during(&record, || self.parts.executor.run_request(source, request, call));
+        let wall = began.elapsed();
+        let cpu = cpu_before.and_then(|before| cpu_time()?.checked_sub(before));
+        self.parts.gate.took(u64::try_from(wall.as_micros()).unwrap_or(u64::MAX));
+        script.placement.ran(cpu.unwrap_or(wall), report.made_calls, record.inline);
         (record, report)
     }
 
@@ -309,41 +274,11 @@ impl Inner {
     }
 }
 
-/// What the parent asked for, for the answers that no run gave.
-struct Asked<'a> {
-    id: AppId,
-    script: &'a str,
-    cause: &'a str,
-    node: &'a str,
-}
-
-impl Asked<'_> {
-    fn refused(&self, app: Option<&Arc<AppSnapshot>>, problem: &Problem) -> RunResult {
-        let version = app.and_then(|app| app.script(self.script)).map_or(0, |entry| entry.version);
-        let name = app.map_or("", |app| app.name.as_str());
-        let execution = record::refused(self.id, name, self.script, version, self.cause, self.node, problem);
-        let (status, headers, body) = problem_parts(problem);
-        RunResult { status, headers, body, execution }
-    }
-}
-
-/// The endpoint called `name` that may be run; a quarantined one only with another source.
-fn endpoint<'a>(app: &'a AppSnapshot, name: &str, other_source: bool) -> Result<&'a ScriptEntry, Problem> {
-    let Some(entry) = app.script(name) else {
-        return Err(Problem::not_found("script", name));
-    };
-    match (entry.kind, entry.quarantined_after_crashes) {
-        (ScriptKind::Module, _) => Err(Problem::new(Code::Invalid, format!("`{name}` is a module and cannot be run"))
-            .hint("run an endpoint that imports it")),
-        (ScriptKind::Endpoint, Some(crashes)) if !other_source => Err(quarantined(name, entry.version, crashes)),
-        (ScriptKind::Endpoint, _) => Ok(entry),
-    }
-}
-
-/// The answer for a script version that is not run any more.
-pub fn quarantined(script: &str, version: i64, crashes: u32) -> Problem {
-    let detail = format!("script `{script}` version {version} took its worker process down {crashes} times and is not run any more");
-    Problem::new(Code::WorkerLost, detail).hint(format!("save a new version, or `picloud scripts release {script}`"))
+/// Processor time of this thread so far.
+fn cpu_time() -> Option<Duration> {
+    let usage = getrusage(UsageWho::RUSAGE_THREAD).ok()?;
+    let time = usage.user_time() + usage.system_time();
+    Some(Duration::from_micros(u64::try_from(time.num_microseconds()).ok()?))
 }
 
 fn header_list(headers: &HeaderMap) -> Vec<(String, String)> {
@@ -363,24 +298,4 @@ fn http_response(answer: ScriptResponse) -> Response<Full<Bytes>> {
         }
     }
     response
-}
-
-/// Status, headers and body.
-type AnswerParts = (u16, Vec<(String, String)>, Vec<u8>);
-
-fn answer_of(report: RunReport, execution_id: ExecutionId) -> AnswerParts {
-    match report.result {
-        Ok(ScriptResponse { status, headers, body }) => (status, headers, body),
-        Err(error) => {
-            let mut problem = error.problem();
-            problem.execution_id = Some(execution_id);
-            problem_parts(&problem)
-        }
-    }
-}
-
-fn problem_parts(problem: &Problem) -> AnswerParts {
-    let content_type = ("content-type".to_owned(), crate::problem_response::PROBLEM_JSON.to_owned());
-    let body = serde_json::to_vec(problem).expect("a problem holds only text and numbers");
-    (problem.status, vec![content_type], body)
 }

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 /// Below this a run is short: well over what inline saves (about 8 µs), well under what a request would notice.
 pub const SHORT: Duration = Duration::from_micros(150);
+/// From here on an inline run was long, rather than kept waiting for a processor.
+const LONG: Duration = Duration::from_millis(20);
 /// Short runs in a row before a script runs inline.
 const TRUST: i32 = 8;
 /// Runs on the pool after an inline run turned out long.
@@ -28,16 +30,17 @@ impl Record {
         self.0.load(Ordering::Relaxed) >= TRUST
     }
 
-    /// Learns from a run. A racing update may lose one sample, which delays a decision by a run.
+    /// Learns from a run that took `took`: processor time on the pool, where others may have had the processor
+    /// meanwhile; wall time inline, where only that matters. A racing update may lose one sample, which delays a
+    /// decision by a run.
     pub fn ran(&self, took: Duration, waited: bool, inline: bool) {
         let trust = self.0.load(Ordering::Relaxed);
         let next = match (took < SHORT && !waited, inline) {
             (true, _) if trust >= TRUST => return,
             (true, _) => trust + 1,
-            // A single slow sample on a busy machine says little; a run that really had to hand over says enough.
-            (false, false) => trust.min(0),
-            (false, true) if !waited && took < 4 * SHORT => trust / 2,
-            (false, true) => -DISTRUST,
+            // Waiting, or so slow that no busy machine explains it.
+            (false, true) if waited || took >= LONG => -DISTRUST,
+            (false, _) => trust.min(0),
         };
         self.0.store(next, Ordering::Relaxed);
     }
@@ -80,6 +83,16 @@ mod tests {
             assert!(!record.is_short());
             record.ran(QUICK, false, false);
         }
+        assert!(record.is_short());
+    }
+
+    #[test]
+    fn an_inline_run_that_a_busy_machine_kept_waiting_costs_little_trust() {
+        let record = Record::default();
+        (0..TRUST).for_each(|_| record.ran(QUICK, false, false));
+        record.ran(4 * SHORT, false, true);
+        assert!(!record.is_short());
+        (0..TRUST).for_each(|_| record.ran(QUICK, false, false));
         assert!(record.is_short());
     }
 

@@ -7,8 +7,8 @@ use crate::inflight::LostRun;
 use picloud_executor::services::{Handover, LogSink};
 use picloud_executor::{CallContext, RunReport};
 use picloud_model::clock::UnixMs;
-use picloud_model::execution::{Execution, LogLine, Outcome, Usage};
-use picloud_model::{AppId, ExecutionId, Problem};
+use picloud_model::execution::{Execution, LogLine, Outcome};
+use picloud_model::{ExecutionId, Problem};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -92,37 +92,6 @@ impl Handover for RunRecord {
     }
 }
 
-/// The record of a run that was refused before it began.
-pub(super) fn refused(
-    app_id: AppId,
-    app: &str,
-    script: &str,
-    version: i64,
-    cause: &str,
-    node: &str,
-    problem: &Problem,
-) -> Execution {
-    let id = ExecutionId::new();
-    Execution {
-        id,
-        root_id: id,
-        app_id,
-        app: app.to_owned(),
-        script: script.to_owned(),
-        version,
-        node: node.to_owned(),
-        cause: cause.to_owned(),
-        outcome: Outcome::Failed,
-        status: problem.status,
-        started_at: picloud_model::clock::Clock::now_ms(&picloud_model::SystemClock),
-        duration_us: 0,
-        usage: Usage::default(),
-        error_json: json(problem),
-        logs: Vec::new(),
-        logs_dropped: 0,
-    }
-}
-
-fn json(problem: &Problem) -> String {
+pub(super) fn json(problem: &Problem) -> String {
     serde_json::to_string(problem).expect("a problem holds only text and numbers")
 }

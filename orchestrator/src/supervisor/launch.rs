@@ -5,6 +5,7 @@
 
 use super::SupervisorConfig;
 use crate::inflight::InFlight;
+use crate::run::gate::UNDER_WAY_PER_RUN;
 use crate::worker::WorkerArguments;
 use command_fds::{CommandFdExt, FdMapping};
 use std::os::fd::OwnedFd;
@@ -27,8 +28,7 @@ pub(super) struct Launched {
 pub(super) fn launch(config: &SupervisorConfig, announce_inline: bool) -> std::io::Result<Launched> {
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
     ours.set_nonblocking(true)?;
-    // Runs inline and runs that wait never exceed the concurrency, so one slot each is enough.
-    let in_flight = InFlight::create(config.settings.concurrency as usize)?;
+    let in_flight = InFlight::create(config.settings.concurrency as usize * UNDER_WAY_PER_RUN)?;
     let arguments = WorkerArguments { run_as: config.run_as, announce_inline };
     let mut command = Command::new(&config.executable);
     command

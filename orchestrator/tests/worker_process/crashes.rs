@@ -59,6 +59,17 @@ pub(crate) async fn the_runs_under_way_are_named_when_the_worker_dies() {
     supervisor.stop().await;
 }
 
+pub(crate) async fn after_a_death_that_no_run_is_named_for_inline_runs_are_named_too() {
+    let (host, supervisor, address) = serve(Limits::default(), &[("hello", "1")]).await;
+    let command_line = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap();
+    assert!(!command_line(supervisor.worker_pid().unwrap()).contains("--announce-inline"));
+    kill_worker(&supervisor);
+    while !matches!(try_get(address, "/demo/hello").await, Ok(answer) if answer.status == 200) {}
+    assert!(command_line(supervisor.worker_pid().unwrap()).contains("--announce-inline"));
+    assert!(host.lost.borrow().is_empty());
+    supervisor.stop().await;
+}
+
 pub(crate) async fn a_run_asked_for_fails_as_worker_lost_when_the_worker_dies() {
     let (host, supervisor, _address) = serve(Limits::default(), &[("stalls", STALLS)]).await;
     let asking = supervisor.clone();
@@ -89,9 +100,9 @@ async fn refused(script: &str) -> String {
 }
 
 pub(crate) async fn a_worker_that_speaks_garbage_is_given_up_with_its_reason() {
-    let too_long = refused(r"printf '\377\377\377\377garbage' >&0; sleep 60").await;
+    let too_long = refused(r"printf '\377\377\377\377garbage' >&0; exec sleep 60").await;
     assert!(too_long.contains("claims 4294967295 bytes") && too_long.contains("tried 3 times"), "{too_long}");
-    let no_frame = refused(r"printf '\003\000\000\000\377\377\377' >&0; sleep 60").await;
+    let no_frame = refused(r"printf '\003\000\000\000\377\377\377' >&0; exec sleep 60").await;
     assert!(no_frame.contains("a frame of 3 bytes cannot be read"), "{no_frame}");
 }
 
@@ -111,9 +122,7 @@ pub(crate) async fn a_worker_whose_parent_is_gone_ends() {
     let in_flight = picloud_orchestrator::inflight::InFlight::create(1).unwrap();
     let mut command = std::process::Command::new(std::env::current_exe().unwrap());
     command.arg("worker").stdin(std::os::fd::OwnedFd::from(theirs)).stdout(std::os::fd::OwnedFd::from(ingress));
-    command
-        .fd_mappings(vec![FdMapping { parent_fd: in_flight.file().unwrap().into(), child_fd: 3 }])
-        .unwrap();
+    command.fd_mappings(vec![FdMapping { parent_fd: in_flight.file().unwrap().into(), child_fd: 3 }]).unwrap();
     let mut worker = tokio::process::Command::from(command).kill_on_drop(true).spawn().unwrap();
     drop(ours);
     let status = tokio::time::timeout(Duration::from_secs(20), worker.wait()).await.unwrap().unwrap();

@@ -33,6 +33,8 @@ pub(crate) struct FakeHost {
     state: Mutex<State>,
     pub(crate) executions: watch::Sender<Vec<Execution>>,
     pub(crate) lost: watch::Sender<Vec<LostRun>>,
+    /// `Incr` calls that were answered.
+    pub(crate) counted: watch::Sender<u32>,
     /// `Has` calls that arrived; they are answered never.
     pub(crate) stalled: watch::Sender<u32>,
 }
@@ -43,6 +45,7 @@ impl FakeHost {
             state: Mutex::default(),
             executions: watch::channel(Vec::new()).0,
             lost: watch::channel(Vec::new()).0,
+            counted: watch::channel(0).0,
             stalled: watch::channel(0).0,
         })
     }
@@ -124,6 +127,7 @@ impl Host for FakeHost {
             ServiceRequest::Kv(KvRequest::Incr { key, by, .. }) => {
                 let number = state.numbers.entry((caller.app, key)).or_default();
                 *number += by;
+                self.counted.send_modify(|count| *count += 1);
                 Ok(ServiceReply::Kv(KvReply::Number(*number)))
             }
             ServiceRequest::Kv(KvRequest::Get { key, .. }) => {

@@ -3,6 +3,8 @@
 //! Run without a harness, because the program must be a worker when its first argument is `worker`. To add a test: an
 //! async function in one of the modules and a line in [`TESTS`]. No test waits by sleeping for what it can observe.
 
+#![expect(clippy::unwrap_used, reason = "a test program without a harness is not seen as a test")]
+
 mod client;
 mod confinement;
 mod crashes;
@@ -33,6 +35,7 @@ const TESTS: &[(&str, Test)] = tests! {
     requests::a_static_file_comes_through_the_channel,
     crashes::a_killed_worker_is_back_and_no_connection_is_refused,
     crashes::the_runs_under_way_are_named_when_the_worker_dies,
+    crashes::after_a_death_that_no_run_is_named_for_inline_runs_are_named_too,
     crashes::a_run_asked_for_fails_as_worker_lost_when_the_worker_dies,
     crashes::a_worker_that_speaks_garbage_is_given_up_with_its_reason,
     crashes::a_worker_that_ends_at_once_is_given_up_with_its_reason,
@@ -41,6 +44,7 @@ const TESTS: &[(&str, Test)] = tests! {
     scheduling::a_host_that_gives_no_answer_costs_the_run_its_deadline_and_nobody_else_anything,
     scheduling::a_script_known_as_short_that_turns_long_stalls_nobody,
     scheduling::past_the_gate_requests_get_503_with_a_retry_after,
+    scheduling::runs_that_wait_for_the_host_let_others_run,
     scheduling::an_app_with_a_bigger_memory_budget_runs_too,
     confinement::a_worker_can_open_no_file_and_reach_no_network,
 };

@@ -67,6 +67,9 @@ pub(crate) async fn a_run_that_no_request_asked_for_gives_its_answer_and_its_rec
     assert_eq!(draft.body, b"11");
     let missing = supervisor.run(run("nothing", None), patience).await.unwrap();
     assert_eq!((missing.status, missing.execution.outcome), (404, Outcome::Failed));
+    let routed = RunHttp { method: "GET".to_owned(), path: "/demo/echo".to_owned(), ..RunHttp::default() };
+    let routed = RunRequest { request: routed, ..run("echo", Some("ctx.request.route")) };
+    assert_eq!(supervisor.run(routed, patience).await.unwrap().body, b"/echo");
     supervisor.stop().await;
 }
 

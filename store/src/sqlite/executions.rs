@@ -38,7 +38,6 @@ impl Executions for SqliteStore {
         let items_max = cursor::page_items(query.limit);
         let (script, outcome) = (query.script.clone(), query.outcome.map(Outcome::as_str));
         self.history
-            .readers
             .read(move |conn| {
                 let mut select = conn.prepare_cached(
                     "SELECT body FROM executions WHERE app_id = ?1 AND id < ?2
@@ -57,7 +56,6 @@ impl Executions for SqliteStore {
 
     async fn execution(&self, app: AppId, id: ExecutionId) -> Result<Option<Execution>> {
         self.history
-            .readers
             .read(move |conn| {
                 let mut select = conn.prepare_cached("SELECT body FROM executions WHERE app_id = ?1 AND id = ?2")?;
                 let body: Option<String> =

@@ -5,12 +5,12 @@ use super::error::JobResult;
 use super::migrate::migrate;
 use super::reader::Readers;
 use super::writer::{BatchState, Tx, Undo, Writer};
-use crate::{OpenError, OpenSettings, Result};
+use crate::{OpenError, OpenSettings, Result, StoreError};
 use picloud_model::clock::Clock;
 use picloud_model::ids::AppId;
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The oldest runs are dropped this many at a time while the file is too large.
 const DROP_RUNS: i64 = 64;
@@ -21,8 +21,10 @@ pub(super) const LOOK_BYTES: usize = 256 * 1024;
 
 /// The history: a writer and a reader.
 pub(super) struct History {
-    pub(super) readers: Readers,
+    readers: Readers,
     writer: Writer<Kept>,
+    /// A file that is made when the history turns out to be damaged, for the next start.
+    damaged: PathBuf,
 }
 
 /// The writer's memory: how many runs each app has, counted when an app is first met.
@@ -57,6 +59,12 @@ impl History {
     pub(super) fn open(settings: &OpenSettings, clock: &dyn Clock) -> Result<Self, OpenError> {
         let dir = &settings.data_dir;
         let path = dir.join(Database::History.file_name());
+        let damaged = dir.join("history.damaged");
+        if damaged.exists() && path.exists() {
+            put_aside(&path, clock)?;
+        }
+        // Most often it is not there.
+        let _missing = std::fs::remove_file(&damaged);
         let conns = match open_file(&path) {
             Err(OpenError::NotADatabase { path }) => {
                 put_aside(&path, clock)?;
@@ -77,6 +85,7 @@ impl History {
         Ok(Self {
             readers: Readers::start("history-read", vec![reader], dir.clone()).map_err(unusable)?,
             writer: Writer::start("history-write", conn, kept, dir.clone()).map_err(unusable)?,
+            damaged,
         })
     }
 
@@ -85,7 +94,30 @@ impl History {
         F: FnOnce(&mut HistoryTx<'_>) -> JobResult<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.writer.write(Undo::Savepoint, work).await
+        self.noticing(self.writer.write(Undo::Savepoint, work).await)
+    }
+
+    pub(super) async fn read<T, F>(&self, work: F) -> Result<T>
+    where
+        F: FnOnce(&Connection) -> JobResult<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.noticing(self.readers.read(work).await)
+    }
+
+    /// Marks the file as damaged where that is why it failed: the next start puts it aside. Until then history is
+    /// lost, and nothing else.
+    fn noticing<T>(&self, result: Result<T>) -> Result<T> {
+        if let Err(StoreError::Backend(cause)) = &result
+            && let Some(cause) = cause.downcast_ref::<rusqlite::Error>()
+            && matches!(cause.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase))
+            && !self.damaged.exists()
+        {
+            tracing::error!(mark = %self.damaged.display(), "the history is damaged; the next start begins a new one");
+            // Without the mark the next start meets the damage again.
+            let _full = std::fs::write(&self.damaged, "");
+        }
+        result
     }
 }
 

@@ -22,7 +22,7 @@ mod static_files;
 mod versions;
 mod writer;
 
-use crate::data_dir::DataDirLock;
+use crate::data_dir::{DataDirLock, keep_reserve, use_reserve};
 use crate::{OpenError, OpenSettings, Result};
 use connection::Database;
 use error::JobResult;
@@ -57,19 +57,16 @@ impl SqliteStore {
     pub(crate) fn open(settings: &OpenSettings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
         let dir = &settings.data_dir;
         let lock = DataDirLock::take(dir)?;
-        let path = dir.join(Database::Data.file_name());
-        let unusable = |source| OpenError::Unusable { path: path.clone(), source: Box::new(source) };
-        let mut conn = connection::open_writer(&path, Database::Data, settings.data_bytes_max)?;
-        migrate::migrate(&mut conn, Database::Data, &path)?;
-        let versions = Versions::load(&conn).map_err(|error| connection::open_error(error, &path))?;
-        let count =
-            std::thread::available_parallelism().map_or(READERS_MIN, usize::from).clamp(READERS_MIN, READERS_MAX);
-        let conns = (0..count).map(|_number| connection::open_reader(&path)).collect::<Result<_, _>>()?;
-        let history = History::open(settings, clock.as_ref())?;
+        let files = match Files::open(settings, clock.as_ref()) {
+            Err(OpenError::Full { .. }) if use_reserve(dir) => Files::open(settings, clock.as_ref())?,
+            opened => opened?,
+        };
+        keep_reserve(dir);
+        let unusable = |source| OpenError::Unusable { path: dir.clone(), source: Box::new(source) };
         Ok(Self {
-            readers: Readers::start("store-read", conns, dir.clone()).map_err(unusable)?,
-            writer: Writer::start("store-write", conn, versions, dir.clone()).map_err(unusable)?,
-            history,
+            readers: Readers::start("store-read", files.readers, dir.clone()).map_err(unusable)?,
+            writer: Writer::start("store-write", files.writer, files.versions, dir.clone()).map_err(unusable)?,
+            history: files.history,
             clock,
             _lock: lock,
         })
@@ -89,5 +86,27 @@ impl SqliteStore {
         T: Send + 'static,
     {
         self.writer.write(Undo::Savepoint, work).await
+    }
+}
+
+/// All that is opened.
+struct Files {
+    writer: Connection,
+    versions: Versions,
+    readers: Vec<Connection>,
+    history: History,
+}
+
+impl Files {
+    fn open(settings: &OpenSettings, clock: &dyn Clock) -> Result<Self, OpenError> {
+        let path = settings.data_dir.join(Database::Data.file_name());
+        let mut writer = connection::open_writer(&path, Database::Data, settings.data_bytes_max)?;
+        migrate::migrate(&mut writer, Database::Data, &path)?;
+        let versions = Versions::load(&writer).map_err(|error| connection::open_error(error, &path))?;
+        let cores = std::thread::available_parallelism().map_or(READERS_MIN, usize::from);
+        let readers = (0..cores.clamp(READERS_MIN, READERS_MAX)).map(|_number| connection::open_reader(&path));
+        let readers = readers.collect::<Result<_, _>>()?;
+        let history = History::open(settings, clock)?;
+        Ok(Self { writer, versions, readers, history })
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard};
 
-/// The queue holds as many as it may.
+/// The queue holds as many as it may, or nobody takes from it any more.
 #[derive(Debug)]
 pub(super) struct QueueFull;
 
@@ -28,7 +28,7 @@ impl<T> Queue<T> {
     /// Adds an item; never waits.
     pub(super) fn push(&self, item: T) -> Result<(), QueueFull> {
         let mut state = self.lock();
-        if state.items.len() >= self.items_max {
+        if state.items.len() >= self.items_max || state.closed {
             return Err(QueueFull);
         }
         state.items.push_back(item);
@@ -56,6 +56,13 @@ impl<T> Queue<T> {
         self.changed.notify_all();
     }
 
+    /// Drops what is queued and takes no more: whoever took from it is gone.
+    pub(super) fn abandon(&self) {
+        self.close();
+        let items = std::mem::take(&mut self.lock().items);
+        drop(items);
+    }
+
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().expect("no holder of this lock panics")
     }
@@ -76,6 +83,16 @@ mod tests {
         queue.close();
         assert_eq!(queue.take(2), [3]);
         assert!(queue.take(2).is_empty());
+        assert!(queue.push(5).is_err());
+    }
+
+    #[test]
+    fn an_abandoned_queue_drops_what_waits() {
+        let queue = Queue::new(3);
+        let item = std::sync::Arc::new(());
+        queue.push(item.clone()).unwrap();
+        queue.abandon();
+        assert_eq!(std::sync::Arc::strong_count(&item), 1);
     }
 
     #[test]

@@ -5,7 +5,6 @@ use crate::conformance::{NOW, make_app};
 use crate::{open, open_in};
 use picloud_model::ids::AppId;
 use picloud_model::kv::{KvReply, KvRequest};
-use picloud_store::Store;
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -95,21 +94,22 @@ fn every_answered_write_survives_a_kill_and_no_version_is_given_out_twice() {
         assert!(acks >= killed_after);
         assert!(*versions.iter().min().unwrap() > last_version, "versions go on above all that were given out");
         last_version = *versions.iter().max().unwrap();
-        runtime.block_on(check(dir.path(), &acked));
+        runtime.block_on(check(dir.path(), &mut acked));
     }
 }
 
-/// Each caller's count is what it was last told, or one more that was not told any more.
-async fn check(data_dir: &Path, acked: &HashMap<String, i64>) {
+/// Each caller's count is what it was last told, or one more that was not told any more; from here on it is known.
+async fn check(data_dir: &Path, acked: &mut HashMap<String, i64>) {
     let store = open_in(data_dir).await.unwrap();
     let app = store.app("kitchen").await.unwrap().unwrap().id;
-    for (caller, number) in acked {
+    for (caller, number) in acked.iter_mut() {
         let get = KvRequest::Get { collection: "c".to_owned(), key: format!("caller{caller}") };
         let KvReply::Entry(Some(entry)) = store.kv(app, get, NOW).await.unwrap() else {
             panic!("caller {caller} was told {number}, and there is nothing")
         };
         let found: i64 = String::from_utf8(entry.value).unwrap().parse().unwrap();
-        assert!((*number..=number + 1).contains(&found), "caller {caller} was told {number}, and {found} is there");
+        assert!((*number..=*number + 1).contains(&found), "caller {caller} was told {number}, and {found} is there");
+        *number = found;
     }
 }
 

@@ -1,5 +1,7 @@
 //! SQLite: the conformance suite, and what only a file on a disk can show.
 
+#![expect(clippy::unwrap_used, reason = "clippy knows test functions, not the functions they share")]
+
 mod bounds;
 #[path = "../conformance/mod.rs"]
 mod conformance;

@@ -1,5 +1,6 @@
 //! Each reason why a data directory cannot be opened has its own error, and loses nothing.
 
+use crate::conformance::executions::run;
 use crate::conformance::{NOW, make_app};
 use crate::{open, open_in};
 use picloud_store::{OpenError, Store};
@@ -34,7 +35,12 @@ async fn the_data_directory_is_private_and_its_parents_are_made() {
     let dir = tempfile::tempdir().unwrap();
     let data_dir = dir.path().join("a/b/data");
     let _store = open_in(&data_dir).await.unwrap();
-    assert_eq!(std::fs::metadata(&data_dir).unwrap().permissions().mode() & 0o777, 0o700);
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data_dir), 0o700);
+    for entry in std::fs::read_dir(&data_dir).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(mode(&path) & 0o066, 0, "{}", path.display());
+    }
 }
 
 #[tokio::test]
@@ -109,16 +115,43 @@ async fn a_file_in_place_of_the_directory_is_refused() {
 async fn a_damaged_history_is_put_aside_and_the_data_is_opened() {
     let (store, dir) = open().await;
     let app = make_app(&*store, "kitchen").await;
-    store.add_executions(vec![crate::conformance::executions::run(app.id, "hello", 1)]).await.unwrap();
+    store.add_executions(vec![run(app.id, "hello", 1)]).await.unwrap();
     drop(store);
     let data_dir = dir.path().join("data");
     std::fs::write(data_dir.join("history.db"), "rubbish ".repeat(1_000)).unwrap();
     let store = open_in(&data_dir).await.unwrap();
     assert_eq!(store.app("kitchen").await.unwrap(), Some(app.clone()));
     assert!(store.executions(app.id, &Default::default()).await.unwrap().items.is_empty());
-    store.add_executions(vec![crate::conformance::executions::run(app.id, "hello", 2)]).await.unwrap();
+    store.add_executions(vec![run(app.id, "hello", 2)]).await.unwrap();
     assert_eq!(store.executions(app.id, &Default::default()).await.unwrap().items.len(), 1);
     assert!(data_dir.join(format!("history.db.damaged-{NOW}")).exists());
+}
+
+/// Only the last pages, which hold the runs, so that it shows when they are used.
+#[tokio::test]
+async fn a_history_damaged_inside_fails_alone_and_is_put_aside_at_the_next_start() {
+    let (store, dir) = open().await;
+    let app = make_app(&*store, "kitchen").await;
+    store.add_executions(vec![run(app.id, "hello", 1)]).await.unwrap();
+    drop(store);
+    let data_dir = dir.path().join("data");
+    let path = data_dir.join("history.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let end = bytes.len();
+    bytes[end - 2 * 4_096..].fill(0xff);
+    std::fs::write(&path, bytes).unwrap();
+
+    let store = open_in(&data_dir).await.unwrap();
+    assert!(store.add_executions(vec![run(app.id, "hello", 2)]).await.is_err());
+    assert!(store.executions(app.id, &Default::default()).await.is_err());
+    make_app(&*store, "garden").await;
+    drop(store);
+
+    for _start in 0..2 {
+        let store = open_in(&data_dir).await.unwrap();
+        store.add_executions(vec![run(app.id, "hello", 3)]).await.unwrap();
+        assert_eq!(store.executions(app.id, &Default::default()).await.unwrap().items.len(), 1);
+    }
 }
 
 #[tokio::test]
@@ -133,4 +166,16 @@ async fn a_lost_history_is_begun_anew() {
         }
     }
     open_in(&data_dir).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_reserve_for_a_full_disk_is_kept_and_made_again() {
+    let (store, dir) = open().await;
+    drop(store);
+    let data_dir = dir.path().join("data");
+    let reserve = data_dir.join("reserve");
+    assert_eq!(std::fs::metadata(&reserve).unwrap().len(), 2 * 1024 * 1024);
+    std::fs::remove_file(&reserve).unwrap();
+    open_in(&data_dir).await.unwrap();
+    assert!(reserve.exists());
 }

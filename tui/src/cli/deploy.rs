@@ -50,7 +50,7 @@ impl Deploy {
         session.output.text(&report_text(&report, session.output));
         for warning in &report.warnings {
             let warning = folder::with_folder(&self.folder, warning.clone());
-            session.output.note(&format!("warning:{}", session.output.diagnostic(&warning)));
+            session.output.note(&format!("warning: {}", session.output.diagnostic(&warning)));
         }
         Ok(())
     }

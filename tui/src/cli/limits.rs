@@ -6,7 +6,7 @@ use crate::path::ApiPath;
 use clap::Args;
 use serde_json::Value;
 
-/// Show every limit: what holds by default, and the most an app may set in [limits]
+/// Show every limit: what holds by default, and the most an app may set in app.toml
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  picloud limits")]
 pub(crate) struct Limits {}

@@ -71,11 +71,12 @@ const WORDS: &[Word] = &[
         advice: "use #![expect(…, reason = \"…\")], which goes when it is not needed any more",
     },
     Word {
-        word: "#[ignore",
+        word: IGNORE,
         allowed: &[],
         within: &[],
         in_tests: false,
-        advice: "a test that never runs proves nothing: make it run or delete it",
+        advice: "a test that never runs proves nothing: make it run or delete it \
+            (a process that another test starts may say `#[ignore = \"the child of …\"]`)",
     },
     Word { word: "dbg!(", allowed: &[], within: &[], in_tests: false, advice: "delete it" },
     Word { word: "todo!(", allowed: &[], within: &[], in_tests: false, advice: "write it, or leave the function out" },
@@ -87,6 +88,10 @@ const WORDS: &[Word] = &[
         advice: "write it, or leave the function out",
     },
 ];
+
+const IGNORE: &str = "#[ignore";
+/// A test that is started by another one as a process of its own.
+const CHILD: &str = "the child of ";
 
 /// Beginnings of SQL statements, in string literals.
 const SQL: &[&str] = &["SELECT ", "INSERT INTO", "INSERT OR ", "DELETE FROM", "CREATE TABLE", "PRAGMA "];
@@ -133,6 +138,7 @@ fn words<'a>(path: &'a str, line: &'a Line, in_tests: bool) -> impl Iterator<Ite
         .filter(move |rule| rule.within.is_empty() || rule.within.iter().any(|start| path.starts_with(start)))
         .filter(move |rule| !rule.allowed.iter().any(|start| path.starts_with(start)))
         .filter(move |rule| has_word(&line.code, rule.word))
+        .filter(move |rule| rule.word != IGNORE || !line.strings.starts_with(CHILD))
         .map(|rule| format!("`{}` does not belong here: {}", rule.word, rule.advice))
 }
 
@@ -188,6 +194,8 @@ mod tests {
             ("tui/src/a.rs", "#[allow(dead_code)]", true),
             ("tui/src/a.rs", "#[expect(dead_code, reason = \"r\")]", false),
             ("tui/tests/a.rs", "#[ignore]\nfn t() {}", true),
+            ("tui/tests/a.rs", "#[ignore = \"slow\"]\nfn t() {}", true),
+            ("tui/tests/a.rs", "#[ignore = \"the child of the test below\"]\nfn t() {}", false),
             ("tui/src/a.rs", "todo!()", true),
             ("tui/src/a.rs", "dbg!(a);", true),
             ("tui/src/a.rs", "f(\"SELECT a FROM b\")", true),

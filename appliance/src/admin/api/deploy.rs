@@ -35,6 +35,10 @@ pub(in crate::admin) async fn deploy(
         return Err(Problem::new(Code::Invalid, detail).hint("deploy to the app that `name` in app.toml says").into());
     }
     let report = state.deploy(bundle, &principal.name, query.plan, seen.expected()).await?;
+    if !report.plan && !report.changes.is_empty() {
+        let (revision, changes) = (report.revision, report.changes.len());
+        tracing::info!(%app, revision, changes, by = %principal.name, "an app was deployed");
+    }
     Ok(json(StatusCode::OK, &report, Some(report.revision)))
 }
 

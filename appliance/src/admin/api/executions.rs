@@ -15,6 +15,8 @@ pub(in crate::admin) async fn list(
     Asked(query): Asked<ExecutionQuery>,
 ) -> Answer<Response> {
     query.limit.map_or(Ok(()), crate::kv::check_page)?;
+    // Whoever lists right after a run looks for that run.
+    state.keep_now().await;
     Ok(ok(&state.store.executions(app.id, &query).await?.map(|execution| shown(&execution))))
 }
 
@@ -24,6 +26,7 @@ pub(in crate::admin) async fn get(
     InApp(app): InApp,
     Named((_app, id)): Named<(String, String)>,
 ) -> Answer<Response> {
+    state.keep_now().await;
     let found = match id.parse() {
         Ok(id) => state.store.execution(app.id, id).await?,
         // What is no id names nothing.

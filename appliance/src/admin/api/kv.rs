@@ -6,13 +6,16 @@ use crate::admin::refusal::Answer;
 use crate::appliance::Appliance;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::{CONTENT_TYPE, ETAG};
 use http::{HeaderValue, StatusCode};
 use picloud_model::app::App;
 use picloud_model::clock::rfc3339;
 use picloud_model::kv::{Condition, KvEntry, KvQuery, KvReply, KvRequest};
-use picloud_model::page::Page;
+use picloud_model::page::{Page, PageRequest};
 use picloud_model::problem::{Code, Problem};
+use picloud_store::StoreError;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -49,10 +52,31 @@ struct Entry {
     expires_at: Option<String>,
 }
 
-/// The app's collections.
-pub(in crate::admin) async fn collections(state: State, InApp(app): InApp) -> Answer<Response> {
-    let items = state.store.kv_collections(app.id, state.clock.now_ms()).await?;
-    Ok(ok(&Page { items, cursor: None }))
+/// The app's collections by name.
+pub(in crate::admin) async fn collections(
+    state: State,
+    InApp(app): InApp,
+    Asked(page): Asked<PageRequest>,
+) -> Answer<Response> {
+    super::check_page(&page)?;
+    let limit = usize::try_from(page.limit.unwrap_or_else(|| page_of(&app))).unwrap_or(usize::MAX);
+    let after = page.cursor.as_deref().map(after_cursor).transpose()?;
+    let mut items = state.store.kv_collections(app.id, state.clock.now_ms()).await?;
+    items.retain(|collection| after.as_ref().is_none_or(|after| collection.name > *after));
+    let more = items.len() > limit;
+    items.truncate(limit);
+    let cursor = items.last().filter(|_last| more).map(|last| URL_SAFE_NO_PAD.encode(&last.name));
+    Ok(ok(&Page { items, cursor }))
+}
+
+/// The name that the last page of collections ended with.
+fn after_cursor(cursor: &str) -> Result<String, StoreError> {
+    let name = URL_SAFE_NO_PAD.decode(cursor).map_err(|_not_ours| StoreError::BadCursor)?;
+    String::from_utf8(name).map_err(|_not_ours| StoreError::BadCursor)
+}
+
+fn page_of(app: &App) -> u32 {
+    u32::try_from(app.limits.resolve().list_page).unwrap_or(u32::MAX)
 }
 
 /// A page of a collection.
@@ -62,7 +86,7 @@ pub(in crate::admin) async fn list(
     Named((_app, collection)): Named<(String, String)>,
     Asked(query): Asked<ListQuery>,
 ) -> Answer<Response> {
-    let limit = query.limit.unwrap_or_else(|| u32::try_from(app.limits.resolve().list_page).unwrap_or(u32::MAX));
+    let limit = query.limit.unwrap_or_else(|| page_of(&app));
     let query = KvQuery {
         prefix: query.prefix,
         cursor: query.cursor,
@@ -75,7 +99,7 @@ pub(in crate::admin) async fn list(
             let items = list.entries.into_iter().map(shown).collect::<Result<Vec<_>, _>>()?;
             Ok(ok(&Page { items, cursor: list.cursor }))
         }
-        KvReply::BadCursor => Err(picloud_store::StoreError::BadCursor.into()),
+        KvReply::BadCursor => Err(StoreError::BadCursor.into()),
         other => Err(unexpected(&other).into()),
     }
 }

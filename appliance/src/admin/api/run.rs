@@ -90,6 +90,8 @@ pub(in crate::admin) async fn run(
         principal: Some(principal),
     };
     let result = state.supervisor.run(request, Duration::from_millis(limits.timeout_ms) + ANSWER_SLACK).await?;
+    // A run that a person asked for is kept in any case; its worker leaves that to us.
+    state.keep(vec![result.execution.clone()]);
     let mut answer = serde_json::json!({
         "status": result.status,
         "headers": result.headers,

@@ -34,6 +34,7 @@ pub(super) fn run(folder: &Path, config: Config) -> Result<(), Stopped> {
             appliance.ingress_addr(),
             appliance.admin_socket().display()
         ));
+        keep_out_of_git(appliance.data_dir());
         let author = author();
         let mut shown = Shown::default();
         let deploying = async {
@@ -90,6 +91,16 @@ async fn try_deploy(appliance: &Arc<Appliance>, folder: &Path, author: &str) -> 
         Err(Unreadable::Files(errors)) => return Err(report::diagnostics(&errors)),
     };
     appliance.deploy(bundle, author, false, None).await.map_err(|problem| report::problem(&problem))
+}
+
+/// Data of a try-out has no place in the app's repository.
+fn keep_out_of_git(data_dir: &Path) {
+    let file = data_dir.join(".gitignore");
+    if !file.exists()
+        && let Err(error) = std::fs::write(&file, "*\n")
+    {
+        tracing::debug!(%error, "`.gitignore` could not be written into the data folder");
+    }
 }
 
 /// Whoever runs this.
