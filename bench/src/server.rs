@@ -54,6 +54,12 @@ impl Server {
     fn start(mut command: Command, address: SocketAddr, log: PathBuf) -> Result<Self> {
         let output = File::create(&log).with_context(|| format!("create `{}`", log.display()))?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        // The settings of whoever runs this must not change what is measured.
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("PICLOUD_")) {
+                command.env_remove(name);
+            }
+        }
         let child = command.spawn().with_context(|| format!("start {command:?}"))?;
         let mut server = Self { address, child, log };
         server.wait_for(|server| TcpStream::connect(server.address).is_ok(), LISTEN_WAIT)?;

@@ -8,7 +8,7 @@ use crate::sdk;
 use crate::validate::{self, Import};
 use picloud_model::limits::Limits;
 use picloud_model::script::{Diagnostic, ScriptKind};
-use rhai::{AST, ParseErrorType, Position};
+use rhai::{AST, ASTFlags, ParseErrorType, Position, Stmt};
 
 /// A compiled source.
 pub(crate) struct Program {
@@ -55,6 +55,10 @@ impl Program {
         if !findings.errors.is_empty() {
             return Err(findings.errors);
         }
+        if kind == ScriptKind::Module {
+            ast = with_constants_exported(&ast);
+            ast.set_source(name);
+        }
         let resolves_ctx = findings.captures_ctx || !findings.imports.is_empty();
         let names_ctx = findings.names_ctx || resolves_ctx;
         Ok(Self {
@@ -66,6 +70,16 @@ impl Program {
             ast,
         })
     }
+}
+
+/// The same module with every constant marked `export`: Rhai shows importers only those, where people expect
+/// `units::FACTOR` to be there because the module says `const FACTOR`.
+fn with_constants_exported(ast: &AST) -> AST {
+    let statements = ast.statements().iter().cloned().map(|statement| match statement {
+        Stmt::Var(variable, flags, position) => Stmt::Var(variable, flags | ASTFlags::EXPORTED, position),
+        other => other,
+    });
+    AST::new(statements.collect::<Vec<_>>(), ast.shared_lib().clone())
 }
 
 /// What Rhai's parser stopped at.

@@ -6,9 +6,9 @@
 //! depth there: evaluation never finds one, so there is no stack of modules under way to be cleaned up after a
 //! panic.
 //!
-//! Traps of Rhai's that stay as they are (tests/cases/modules shows each): a function of a module sees its
-//! module's constants as `global::NAME` only, and its top-level imports' functions, but not their constants; an
-//! `import` inside a function hides the `global::` constants of the module around it for calls it makes.
+//! What holds for constants (tests/cases/modules.rhai shows each): a function sees those of its own module as
+//! `global::NAME` only, wherever it imports something; importers see every constant as `alias::NAME`. A module's
+//! functions see its top-level imports, and those imports' constants.
 
 use crate::alloc::{self, Exempt};
 use crate::cache::Cache;

@@ -108,3 +108,12 @@ fn a_failed_run_keeps_its_kind() {
     let again = app.run_source("throw retry_after(7, \"later\")").result.unwrap_err();
     assert!(matches!(again, RunError::RetryAfter { seconds: 7, .. }), "{again:?}");
 }
+
+#[test]
+fn a_panic_below_a_script_is_one_failed_run() {
+    let app = TestApp::new();
+    let report = app.run_source("let s = \"x\"; s.pad(900000, \"x\"); kv::collection(\"c\").delete(\"k\")");
+    assert_eq!(report.result.as_ref().unwrap_err(), &RunError::Panic);
+    assert_eq!((report.usage.kv_calls, report.usage.memory_bytes > 900_000), (1, true));
+    assert_eq!(shown(&app.run_source("1")), "200 1");
+}

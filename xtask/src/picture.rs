@@ -30,20 +30,22 @@ const START_WAIT: Duration = Duration::from_secs(20);
 /// After a command, no line for so long means that there comes no more.
 const QUIET: Duration = Duration::from_millis(700);
 
+/// Where a line is folded, as a terminal folds it.
+const COLUMNS: usize = 104;
 const LINE_PX: usize = 20;
 const CHAR_PX_TENTHS: usize = 84;
 const MARGIN_PX: usize = 18;
 const BAR_PX: usize = 34;
 
 pub(crate) fn run(root: &Path) -> Result<()> {
-    let build = ["--version"];
+    let build = ["build", "--release", "--package", "picloud-appliance", "--bin", "picloud-appliance"];
     ensure!(Command::new("cargo").args(build).current_dir(root).status()?.success(), "the appliance does not build");
     let stage = root.join("target/picture");
     if stage.exists() {
         fs::remove_dir_all(&stage).context("clear the last picture's stage")?;
     }
     copy(&root.join(FOLDER), &stage.join(FOLDER))?;
-    let [first, second] = record(&root.join("target/debug/picloud-appliance"), &stage)?;
+    let [first, second] = record(&root.join("target/release/picloud-appliance"), &stage)?;
     fs::write(root.join(PICTURE), draw(&[&first, &second])).with_context(|| format!("write `{PICTURE}`"))?;
     println!("{}\n\n{}\n\ndrawn as {PICTURE}", first.join("\n"), second.join("\n"));
     Ok(())
@@ -134,8 +136,8 @@ fn without_colours(line: &str) -> String {
 
 /// Draws each terminal as a window, one below the other.
 fn draw(terminals: &[&[String]]) -> String {
-    let columns = terminals.iter().flat_map(|lines| lines.iter()).map(|line| line.chars().count()).max().unwrap_or(0);
-    let width = 2 * MARGIN_PX + columns.max(80) * CHAR_PX_TENTHS / 10;
+    let terminals: Vec<Vec<String>> = terminals.iter().map(|lines| folded(lines)).collect();
+    let width = 2 * MARGIN_PX + COLUMNS * CHAR_PX_TENTHS / 10;
     let height_of = |lines: &[String]| BAR_PX + MARGIN_PX + lines.len() * LINE_PX;
     let height: usize = terminals.iter().map(|lines| height_of(lines) + MARGIN_PX).sum::<usize>() - MARGIN_PX;
     let mut svg = format!(
@@ -144,12 +146,24 @@ fn draw(terminals: &[&[String]]) -> String {
          <title>The quickstart: one command serves a folder; a save is live at once; a broken save changes nothing</title>\n"
     );
     let mut top = 0;
-    for lines in terminals {
+    for lines in &terminals {
         draw_window(&mut svg, lines, top, width, height_of(lines));
         top += height_of(lines) + MARGIN_PX;
     }
     svg.push_str("</svg>\n");
     svg
+}
+
+fn folded(lines: &[String]) -> Vec<String> {
+    let mut folded = Vec::new();
+    for line in lines {
+        let chars: Vec<char> = line.chars().collect();
+        folded.extend(chars.chunks(COLUMNS).map(String::from_iter));
+        if chars.is_empty() {
+            folded.push(String::new());
+        }
+    }
+    folded
 }
 
 fn draw_window(svg: &mut String, lines: &[String], top: usize, width: usize, height: usize) {
@@ -182,5 +196,9 @@ mod tests {
         let svg = draw(&[&["$ run".to_owned(), line], &[]]);
         assert!(svg.contains(">$ run</text>") && svg.contains(">ok a &lt; b</text>"), "{svg}");
         assert_eq!(svg.matches("<rect").count(), 2);
+        assert_eq!(
+            folded(&["x".repeat(COLUMNS + 1), String::new()]),
+            ["x".repeat(COLUMNS), "x".to_owned(), String::new()]
+        );
     }
 }

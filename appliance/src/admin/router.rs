@@ -1,6 +1,6 @@
 //! Every URL of the admin API, on one screen.
 
-use super::api::{apps, deploy, executions, kv, meta, routes, run, scripts, versions};
+use super::api::{apps, deploy, executions, kv, meta, routes, run, scripts, sdk, versions};
 use super::refusal::Refusal;
 use crate::appliance::Appliance;
 use axum::Router;
@@ -17,6 +17,8 @@ pub(super) fn router(appliance: Arc<Appliance>) -> Router {
         .route("/version", get(meta::version))
         .route("/status", get(meta::status))
         .route("/limits", get(meta::limits))
+        .route("/sdk/docs", get(sdk::docs))
+        .route("/sdk/definitions", get(sdk::definitions))
         .route("/apps", get(apps::list).post(apps::create))
         .route("/apps/{app}", get(apps::get).patch(apps::patch).delete(apps::delete))
         .route("/apps/{app}/deploy", post(deploy::deploy))

@@ -248,10 +248,20 @@ fn invalid(app: &str, mut errors: Vec<Diagnostic>) -> Problem {
     }
 }
 
-/// The problem of a source that does not compile or validate.
-pub fn invalid_script(file: &str, mut errors: Vec<Diagnostic>) -> Problem {
+/// The problem of a source that was to be saved and does not compile or validate.
+fn invalid_script(file: &str, errors: Vec<Diagnostic>) -> Problem {
+    Problem::new(Code::InvalidScript, format!("{file} cannot be saved; nothing was changed"))
+        .errors(in_file(file, errors))
+}
+
+/// The problem of a source that was to be tried and does not compile or validate.
+pub fn invalid_draft(file: &str, errors: Vec<Diagnostic>) -> Problem {
+    Problem::new(Code::InvalidScript, format!("the draft of {file} cannot be run")).errors(in_file(file, errors))
+}
+
+fn in_file(file: &str, mut errors: Vec<Diagnostic>) -> Vec<Diagnostic> {
     for error in &mut errors {
         error.file = Some(file.to_owned());
     }
-    Problem::new(Code::InvalidScript, format!("{file} cannot be saved; nothing was changed")).errors(errors)
+    errors
 }

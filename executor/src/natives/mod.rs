@@ -39,8 +39,6 @@ static STANDARD: LazyLock<Shared<Module>> = LazyLock::new(|| {
     BasicBlobPackage::init(&mut standard);
     BasicMapPackage::init(&mut standard);
     MoreStringPackage::init(&mut standard);
-    // Otherwise each look-up of a function that is not there would search all of them, forty microseconds long.
-    standard.register_lazy_functions();
     // Looked up lazily, a function costs a walk over all of them at its first call in every run: 43 µs.
     standard.register_lazy_functions();
     let mut checked = Module::new();

@@ -32,6 +32,14 @@ fn no_calls(constant: &Stmt, findings: &mut Findings) {
         let (call, position) = match path.last() {
             Some(ASTNode::Expr(Expr::FnCall(call, position) | Expr::MethodCall(call, position))) => (call, position),
             Some(ASTNode::Stmt(Stmt::FnCall(call, position))) => (call, position),
+            Some(ASTNode::Expr(Expr::Variable(variable, _, position))) if variable.1 == "ctx" => {
+                findings.errors.push(diagnostic(
+                    *position,
+                    "a constant of a module names `ctx`".to_owned(),
+                    Some("constants are computed once for many runs: name `ctx` in a function".to_owned()),
+                ));
+                return true;
+            }
             _ => return true,
         };
         if call.op_token.is_none() {

@@ -87,7 +87,9 @@ impl Handover for RunRecord {
         if !self.became_long.swap(true, Ordering::Relaxed) {
             // Named before anything else: from here on it may live long enough to do harm.
             self.announce();
-            self.takeovers.hand_over();
+            if !self.takeovers.hand_over() {
+                tracing::debug!("no thread took over in time; this one stays a scheduler under a long run");
+            }
         }
     }
 }

@@ -8,6 +8,7 @@ pub(super) mod meta;
 pub(super) mod routes;
 pub(super) mod run;
 pub(super) mod scripts;
+pub(super) mod sdk;
 pub(super) mod versions;
 
 use picloud_model::page::PageRequest;

@@ -1,13 +1,14 @@
 //! Runs a script that no request asked for: to try it, also before it is saved.
 
 use super::executions;
-use super::scripts::find;
+use super::scripts::absent;
 use crate::admin::body::{Json, ok};
 use crate::admin::caller::{Caller, InApp, Named, State};
 use crate::admin::refusal::Answer;
 use crate::deploy::{check, single};
 use axum::response::Response;
 use base64::Engine;
+use picloud_model::app::App;
 use picloud_model::problem::{Code, Problem};
 use picloud_model::protocol::{RunHttp, RunRequest};
 use picloud_model::script::ScriptKind;
@@ -68,19 +69,11 @@ pub(in crate::admin) async fn run(
             .into());
     }
     let limits = app.limits.resolve();
-    match &run.source {
-        // A name that is not saved yet may be tried with a source.
-        Some(source) => {
-            check::check_source(&name, ScriptKind::Endpoint, source, &limits)
-                .map_err(|errors| single::invalid_script(&check::file_of(ScriptKind::Endpoint, &name), errors))?;
-        }
-        None => {
-            let (script, _live) = find(&state, &app, &name).await?;
-            if script.kind == ScriptKind::Module {
-                let problem = Problem::new(Code::Invalid, format!("`{name}` is a module; only endpoints are run"));
-                return Err(problem.hint("run a script that imports it").into());
-            }
-        }
+    let saved = state.store.script(app.id, &name).await?;
+    check_name(&app, &name, saved.map(|(script, _live)| script.kind), run.source.is_some())?;
+    if let Some(source) = &run.source {
+        check::check_source(&name, ScriptKind::Endpoint, source, &limits)
+            .map_err(|errors| single::invalid_draft(&check::file_of(ScriptKind::Endpoint, &name), errors))?;
     }
     let request = RunRequest {
         app: app.id,
@@ -104,6 +97,22 @@ pub(in crate::admin) async fn run(
         }
     }
     Ok(ok(&answer))
+}
+
+/// Refuses what is no endpoint. A draft runs in the place of a saved one: without that, a worker knows of no such script.
+fn check_name(app: &App, name: &str, saved: Option<ScriptKind>, is_draft: bool) -> Result<(), Problem> {
+    match saved {
+        Some(ScriptKind::Endpoint) => Ok(()),
+        Some(ScriptKind::Module) => {
+            let problem = Problem::new(Code::Invalid, format!("`{name}` is a module; only endpoints are run"));
+            Err(problem.hint("run a script that imports it"))
+        }
+        None if is_draft => {
+            let detail = format!("script `{name}` of app `{}` is not saved: a draft runs in place of a saved one", app.name);
+            Err(Problem::new(Code::NotFound, detail).hint("save it first, or run the draft under the name of a saved script"))
+        }
+        None => Err(absent(app, name)),
+    }
 }
 
 fn http_of(request: RequestLike) -> Result<RunHttp, Problem> {

@@ -132,6 +132,7 @@ pub(super) async fn find(state: &Appliance, app: &App, name: &str) -> Answer<(Sc
     Ok(state.store.script(app.id, name).await?.ok_or_else(|| absent(app, name))?)
 }
 
-fn absent(app: &App, name: &str) -> Problem {
+/// No script or module of that name.
+pub(super) fn absent(app: &App, name: &str) -> Problem {
     Problem::not_found("script", format_args!("{name}` of app `{}", app.name))
 }
