@@ -8,7 +8,7 @@ use crate::sdk;
 use crate::validate::{self, Import};
 use picloud_model::limits::Limits;
 use picloud_model::script::{Diagnostic, ScriptKind};
-use rhai::{AST, ASTFlags, ParseErrorType, Position, Stmt};
+use rhai::{AST, ASTFlags, LexError, ParseErrorType, Position, Stmt};
 
 /// A compiled source.
 pub(crate) struct Program {
@@ -49,7 +49,7 @@ impl Program {
         }
         let mut ast = engine::to_compile(limits)
             .compile(source)
-            .map_err(|error| vec![syntax_error(error.err_type(), error.position(), limits)])?;
+            .map_err(|error| vec![syntax_error(source, error.err_type(), error.position(), limits)])?;
         ast.set_source(name);
         let findings = validate::check(&ast, kind);
         if !findings.errors.is_empty() {
@@ -83,26 +83,36 @@ fn with_constants_exported(ast: &AST) -> AST {
 }
 
 /// What Rhai's parser stopped at.
-fn syntax_error(error: &ParseErrorType, position: Position, limits: &Limits) -> Diagnostic {
+fn syntax_error(source: &str, error: &ParseErrorType, position: Position, limits: &Limits) -> Diagnostic {
+    let at_the_end = position.line().is_none_or(|line| line > source.trim_end().lines().count());
     let hint = match error {
-        ParseErrorType::ExprTooDeep => Some(format!(
-            "expression_depth is {}: split the expression, or the chain of operators, into several lets",
-            limits.expression_depth
-        )),
-        ParseErrorType::Reserved(word) if word == "eval" => {
-            Some("scripts cannot make code; call a function".to_owned())
+        ParseErrorType::ExprTooDeep => {
+            "split the expression, or the chain of operators, into several lets".to_owned()
         }
-        ParseErrorType::WrongFnDefinition => Some("move the function to the top level of the script".to_owned()),
-        ParseErrorType::MissingToken(token, _) => Some(format!("a `{token}` is missing here or before")),
-        ParseErrorType::UnexpectedEOF => Some("a bracket or a string is not closed".to_owned()),
-        _ => None,
+        ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) if word == "eval" => {
+            "scripts cannot make code: call a function".to_owned()
+        }
+        ParseErrorType::BadInput(LexError::UnterminatedString) => {
+            "close the string with a `\"` on the same line; texts of several lines stand between backticks".to_owned()
+        }
+        ParseErrorType::WrongFnDefinition => "move the function to the top level of the script".to_owned(),
+        ParseErrorType::UnexpectedEOF => "a bracket or a string is not closed".to_owned(),
+        _ if at_the_end => "the source ends here: a bracket or a block `{` is not closed".to_owned(),
+        ParseErrorType::MissingToken(token, _) => format!("a `{token}` is missing here or before"),
+        _ => "look here, and at the end of the line before".to_owned(),
+    };
+    let message = match error {
+        ParseErrorType::ExprTooDeep => {
+            format!("the expression is nested deeper than expression_depth = {}", limits.expression_depth)
+        }
+        other => sentence(&other.to_string()),
     };
     Diagnostic {
         file: None,
         line: position.line().unwrap_or(0),
         column: position.position().unwrap_or(0),
-        message: sentence(&error.to_string()),
-        hint,
+        message,
+        hint: Some(hint),
     }
 }
 

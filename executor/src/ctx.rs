@@ -170,6 +170,12 @@ pub(crate) fn register(module: &mut Module) {
     FuncRegistration::new_getter("body").set_into_module(module, body);
     module.set_indexer_get_fn(|ctx: &mut Ctx, name: ImmutableString| Ok(ctx.get(&name)));
     module.set_indexer_get_fn(|request: &mut Request, name: ImmutableString| Ok(request.get(&name)));
+    module.set_indexer_set_fn(|ctx: &mut Ctx, name: ImmutableString, new: Dynamic| {
+        unchanged("ctx", &name, &ctx.get(&name), &new)
+    });
+    module.set_indexer_set_fn(|request: &mut Request, name: ImmutableString, new: Dynamic| {
+        unchanged("ctx.request", &name, &request.get(&name), &new)
+    });
     method(OP_CONTAINS).set_into_module(module, |ctx: &mut Ctx, name: ImmutableString| ctx.has(&name));
     method(OP_CONTAINS)
         .set_into_module(module, |_: &mut Request, name: ImmutableString| REQUEST_NAMES.contains(&name.as_str()));

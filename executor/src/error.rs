@@ -214,7 +214,7 @@ fn placed(mut problem: Problem, at: &Option<ScriptPosition>) -> Problem {
 }
 
 /// The code that means the same as an `http_error`'s status, where the list has one.
-fn code_of(status: u16) -> Code {
+pub(crate) fn code_of(status: u16) -> Code {
     match status {
         400 => Code::Malformed,
         401 => Code::Unauthenticated,
@@ -327,8 +327,17 @@ fn from_thrown(value: &Dynamic, at: Option<ScriptPosition>) -> RunError {
 
 /// A thrown value as text, of bounded depth and length.
 fn in_words(value: &Dynamic) -> String {
+    if value.is_unit() {
+        return "the script threw `()`, which says nothing: throw a text".to_owned();
+    }
+    if let Ok(character) = value.as_char() {
+        return character.to_string();
+    }
     if let Ok(text) = value.clone().into_string() {
         return shortened(text);
+    }
+    if value.is::<crate::response::Response>() {
+        return "the script threw an answer of respond(…): return it, or throw http_error(status, message)".to_owned();
     }
     let mut text = String::new();
     crate::natives::print::write_bounded(&mut text, value, THROWN_BYTES_MAX);
@@ -344,11 +353,14 @@ fn shortened(mut text: String) -> String {
     text
 }
 
+/// What Rhai calls a string in the signature of a function it did not find.
+const RHAI_STRINGS: &str = "&str | ImmutableString | String";
+
 /// Rhai's message without the position, which stands in `at`.
 fn sentence(error: &EvalAltResult) -> String {
     let mut bare = error.to_string();
     if let Some(at) = bare.rfind(" (line ") {
         bare.truncate(at);
     }
-    shortened(bare)
+    shortened(bare.replace(RHAI_STRINGS, "string"))
 }

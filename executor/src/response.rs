@@ -75,6 +75,10 @@ impl Response {
         if self.headers.len() >= HEADERS_MAX {
             return Err(refused(format!("header: more than {HEADERS_MAX} headers")));
         }
+        if name == CONTENT_TYPE {
+            // There is one: the last counts.
+            self.headers.retain(|(known, _)| known != CONTENT_TYPE);
+        }
         self.headers.push((name, value.to_owned()));
         Ok(())
     }
@@ -90,6 +94,7 @@ fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
+const CONTENT_TYPE: &str = "content-type";
 const TEXT: &str = "text/plain; charset=utf-8";
 const BYTES: &str = "application/octet-stream";
 const JSON: &str = "application/json";
@@ -106,8 +111,8 @@ impl ScriptResponse {
                 if !value.is_unit() && !matches!(answer.status, 204 | 304) {
                     let (content_type, body) = body_of(value, state)?;
                     answer.body = body;
-                    if !answer.headers.iter().any(|(name, _)| name == "content-type") {
-                        answer.headers.push(("content-type".to_owned(), content_type.to_owned()));
+                    if !answer.headers.iter().any(|(name, _)| name == CONTENT_TYPE) {
+                        answer.headers.push((CONTENT_TYPE.to_owned(), content_type.to_owned()));
                     }
                 }
                 Ok(answer)
@@ -115,7 +120,7 @@ impl ScriptResponse {
             Err(value) if value.is_unit() => Ok(Self { status: 204, headers: Vec::new(), body: Vec::new() }),
             Err(value) => {
                 let (content_type, body) = body_of(value, state)?;
-                Ok(Self { status: 200, headers: vec![("content-type".to_owned(), content_type.to_owned())], body })
+                Ok(Self { status: 200, headers: vec![(CONTENT_TYPE.to_owned(), content_type.to_owned())], body })
             }
         }
     }

@@ -189,11 +189,17 @@ pub(crate) fn call_script(context: &NativeCallContext, name: &str, value: Dynami
         return Err(catchable(error::KIND_SERVICE, Code::WorkerLost, message));
     }
     let bytes_max = usize::try_from(limits.request_body_bytes).unwrap_or(usize::MAX);
-    let body = json::to_vec(&value, bytes_max, &*caller).map_err(|failed| match failed {
-        json::WriteError::Stopped(stopped) => stopped,
-        no_json => error::argument(FUNCTION, "value", no_json),
-    })?;
-    let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+    let (content_type, body) = if let Ok(blob) = value.as_blob_ref() {
+        caller.check_blob(blob.len() as u64)?;
+        ("application/octet-stream", blob.clone())
+    } else {
+        let body = json::to_vec(&value, bytes_max, &*caller).map_err(|failed| match failed {
+            json::WriteError::Stopped(stopped) => stopped,
+            no_json => error::argument(FUNCTION, "value", no_json),
+        })?;
+        ("application/json", body)
+    };
+    let headers = vec![("content-type".to_owned(), content_type.to_owned())];
     let request = Arc::new(HttpRequest { method: "CALL".to_owned(), headers, body, ..HttpRequest::default() });
     let call = CallContext { script: name.into(), version: found.version, trigger_depth: depth, ..caller.call.clone() };
     let callee = caller.child(call);

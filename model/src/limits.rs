@@ -30,7 +30,7 @@ macro_rules! limits {
 
         /// The table: one row a limit.
         pub const LIMITS: &[LimitRow] = &[
-            $(LimitRow { name: stringify!($name), default: $default, ceiling: $ceiling, doc: concat!($($doc),*) },)*
+            $(LimitRow { name: stringify!($name), default: $default, ceiling: $ceiling, doc: concat!($($doc),*).trim_ascii() },)*
         ];
 
         impl AppLimits {
@@ -91,7 +91,7 @@ limits! {
     call_levels: 64, 64;
     /// Nesting of an expression in a source.
     expression_depth: 64, 64;
-    /// Nesting of a value that is compared, printed or turned into JSON.
+    /// Nesting of a value that is compared or printed; as JSON it is 100.
     value_depth: 128, 128;
     /// Body of a request.
     request_body_bytes: 1_048_576, 67_108_864;

@@ -120,6 +120,6 @@ pub struct Diagnostic {
     /// What is wrong.
     pub message: String,
     /// What to do about it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub hint: Option<String>,
 }

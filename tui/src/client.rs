@@ -116,6 +116,9 @@ impl<'a> Client<'a> {
 
     /// Sends one request; an answer from 400 on is a failure.
     pub(crate) async fn send(&self, ask: Ask) -> Result<Answer, Failure> {
+        if ask.path.has_empty() {
+            return Err(Failure::usage("a name or key is empty", "names and keys have at least one character"));
+        }
         let exchange = self.exchange(ask);
         tokio::pin!(exchange);
         tokio::select! {

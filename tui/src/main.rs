@@ -16,10 +16,12 @@ use output::Output;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let matches = cli::Cli::command().get_matches();
-    let cli = match cli::Cli::from_arg_matches(&matches) {
-        Ok(cli) => cli,
-        Err(error) => error.exit(),
+    let parsed = cli::Cli::command()
+        .try_get_matches()
+        .and_then(|matches| cli::Cli::from_arg_matches(&matches).map(|cli| (cli, matches)));
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => return not_understood(&error),
     };
     let output = Output::new(cli.global.json);
     match run(cli, &matches, &output) {
@@ -29,6 +31,20 @@ fn main() -> ExitCode {
             ExitCode::from(failure.exit_code())
         }
     }
+}
+
+/// Help that was asked for, or what is wrong with the arguments: for programs, a problem like any other.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    let wants_json = std::env::args_os().any(|argument| argument == "--json");
+    if !wants_json || !error.use_stderr() {
+        error.exit();
+    }
+    let text = error.to_string();
+    // The usage lines and the pointer to --help that follow are for people.
+    let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    let failure = Failure::usage(message, "see --help");
+    Output::new(true).failure(&failure);
+    ExitCode::from(failure.exit_code())
 }
 
 fn run(cli: cli::Cli, matches: &clap::ArgMatches, output: &Output) -> Result<(), Failure> {

@@ -11,18 +11,20 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'
 pub(crate) struct ApiPath {
     text: String,
     has_query: bool,
+    has_empty: bool,
 }
 
 impl ApiPath {
     /// `/api/v1/{segments…}`.
     pub(crate) fn new(segments: &[&str]) -> Self {
-        Self { text: "/api/v1".to_owned(), has_query: false }.below(segments)
+        Self { text: "/api/v1".to_owned(), has_query: false, has_empty: false }.below(segments)
     }
 
     /// With more segments; before any query.
     #[must_use]
     pub(crate) fn below(mut self, segments: &[&str]) -> Self {
         for segment in segments {
+            self.has_empty |= segment.is_empty();
             write!(self.text, "/{}", encode(segment)).expect("a string takes all that is written to it");
         }
         self
@@ -51,6 +53,11 @@ impl ApiPath {
         self.query(name, set.then_some("true"))
     }
 
+    /// Whether a segment is empty: such a path would be another one's.
+    pub(crate) fn has_empty(&self) -> bool {
+        self.has_empty
+    }
+
     /// As it stands in the request.
     pub(crate) fn as_str(&self) -> &str {
         &self.text
@@ -68,6 +75,12 @@ fn encode(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_empty_segment_is_noticed() {
+        assert!(ApiPath::of_app("a", &["kv", "x", ""]).has_empty() && ApiPath::of_app("", &[]).has_empty());
+        assert!(!ApiPath::of_app("a", &["kv", "x"]).query("prefix", Some("")).has_empty());
+    }
 
     #[test]
     fn every_segment_and_value_is_encoded() {

@@ -536,6 +536,7 @@ fn the_help_of_every_command_teaches() {
         ("executions", &["list", "get"]),
         ("status", &[]),
         ("limits", &[]),
+        ("sdk", &["docs", "definitions"]),
         ("version", &[]),
         ("completions", &[]),
     ];

@@ -32,5 +32,5 @@ pub(super) async fn end(appliance: &Appliance, mut signals: Signals) {
 
 /// The appliance's own threads: the store and the worker do the heavy part elsewhere.
 pub(super) fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
 }

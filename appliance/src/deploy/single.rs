@@ -92,7 +92,7 @@ impl Appliance {
         let deleted = self.store.delete_script(app.id, name, expected, force).await.map_err(|error| {
             let mut problem = from_store(error);
             if problem.code == Code::Conflict {
-                problem = problem.hint("remove those first, or delete with `force`");
+                problem = problem.hint("remove those first, or delete it with --force (in the API: ?force=true)");
             }
             problem
         })?;

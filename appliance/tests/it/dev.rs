@@ -65,6 +65,41 @@ fn a_folder_that_is_broken_from_the_start_is_served_once_it_is_mended() {
 }
 
 #[test]
+fn an_app_that_gets_another_name_leaves_the_old_one_and_says_how_to_remove_it() {
+    let folder = folder();
+    let appliance = Appliance::dev(folder.path());
+    appliance.output.wait_for(0, "deployed kitchen (revision 1)");
+    assert!(!appliance.output.text().contains("is still deployed"), "{}", appliance.output.text());
+    let toml = std::fs::read_to_string(folder.path().join("app.toml")).unwrap();
+    write(folder.path(), "app.toml", &toml.replace("kitchen", "pantry"));
+    let (_, line) = appliance.output.wait_for(0, "app `kitchen` is still deployed and goes on answering");
+    let socket = folder.path().join(".picloud/admin.sock");
+    assert!(line.ends_with(&format!("picloud --socket {} apps delete kitchen", socket.display())), "{line}");
+    assert_eq!((appliance.get("/kitchen").text(), appliance.get("/pantry").text()), ("one".into(), "one".into()));
+
+    // The next start says it again: who begins then has not seen the lines of before.
+    drop(appliance);
+    let appliance = Appliance::dev(folder.path());
+    appliance.output.wait_for(0, "app `kitchen` is still deployed");
+    assert_eq!(appliance.admin("DELETE", "/apps/kitchen", "").status, 204);
+    assert_eq!((appliance.get("/kitchen").status, appliance.get("/pantry").status), (404, 200));
+}
+
+#[test]
+fn an_app_whose_host_its_old_name_holds_says_what_to_remove() {
+    let folder = folder();
+    let toml = std::fs::read_to_string(folder.path().join("app.toml")).unwrap();
+    let toml = toml.replacen('\n', "\nhosts = [\"kitchen.example.org\"]\n", 1);
+    write(folder.path(), "app.toml", &toml);
+    let appliance = Appliance::dev(folder.path());
+    appliance.output.wait_for(0, "deployed kitchen (revision 1)");
+    write(folder.path(), "app.toml", &toml.replacen("kitchen", "pantry", 1));
+    let (refused, _) = appliance.output.wait_for(0, "of app `pantry` and route");
+    appliance.output.wait_for(refused, "app `kitchen` is still deployed");
+    appliance.output.wait_for(refused, "the last good version goes on answering");
+}
+
+#[test]
 fn a_save_answers_within_300_ms() {
     let folder = folder();
     let appliance = Appliance::dev(folder.path());

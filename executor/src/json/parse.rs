@@ -40,6 +40,8 @@ impl fmt::Display for ParseError {
 
 /// The value a JSON text stands for.
 pub(crate) fn parse(text: &[u8], room: &dyn Room) -> Result<Dynamic, ParseError> {
+    // Editors of some systems begin a text with a mark of its byte order.
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let parser = Parser { room, values: Cell::new(0), stopped: RefCell::new(None) };
     let mut deserializer = serde_json::Deserializer::from_slice(text);
     let seed = Seed { parser: &parser, depth: 0 };
@@ -87,7 +89,7 @@ struct Seed<'a> {
 impl Seed<'_> {
     fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
         if self.depth >= JSON_DEPTH_MAX {
-            return Err(E::custom(format_args!("it is nested deeper than {JSON_DEPTH_MAX}")));
+            return Err(E::custom(format_args!("it is nested deeper than {JSON_DEPTH_MAX} levels")));
         }
         Ok(Self { depth: self.depth + 1, ..self })
     }

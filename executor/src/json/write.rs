@@ -29,7 +29,7 @@ impl fmt::Display for WriteError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoWord(what) => f.write_str(what),
-            Self::TooDeep => write!(f, "is nested deeper than {JSON_DEPTH_MAX}, or holds itself"),
+            Self::TooDeep => write!(f, "is nested deeper than {JSON_DEPTH_MAX} levels, or holds itself"),
             Self::TooLong { bytes_max } => write!(f, "is longer than {bytes_max} bytes as JSON"),
             Self::Stopped(_) => f.write_str("the run is over"),
         }
@@ -209,8 +209,10 @@ fn no_word(value: &Dynamic) -> &'static str {
         "holds a blob, which JSON has no word for: use base64::encode(blob)"
     } else if value.is_fnptr() {
         "holds a function, which JSON has no word for"
-    } else if value.is_timestamp() {
-        "holds a timestamp, which JSON has no word for: use time::now()"
+    } else if value.is::<std::ops::Range<i64>>() || value.is::<std::ops::RangeInclusive<i64>>() {
+        "holds a range, which JSON has no word for: make it an array"
+    } else if value.is::<crate::response::Response>() {
+        "holds an answer of respond(…), which can only be the whole value"
     } else {
         "holds something JSON has no word for"
     }

@@ -5,6 +5,7 @@
 
 use super::set_pure;
 use crate::alloc;
+use crate::ctx::{Ctx, Request};
 use crate::error::Stop;
 use crate::run_state::RunState;
 use rhai::{Array, Dynamic, FnPtr, ImmutableString, Map, Module, NativeCallContext};
@@ -19,11 +20,21 @@ pub(super) fn register(module: &mut Module) {
             checked(&context, |writer| writer.map(map, 1))
         });
     }
+    for name in ["print", "to_string", "debug", "to_debug"] {
+        set_pure(module, name, |context: NativeCallContext, ctx: &mut Ctx| written(&context, &Dynamic::from(ctx.clone())));
+        set_pure(module, name, |context: NativeCallContext, request: &mut Request| {
+            written(&context, &Dynamic::from(request.clone()))
+        });
+    }
     for name in ["debug", "to_debug"] {
         set_pure(module, name, |context: NativeCallContext, text: &str| {
             checked(&context, |writer| writer.quoted(text))
         });
     }
+}
+
+fn written(context: &NativeCallContext, value: &Dynamic) -> ImmutableString {
+    checked(context, |writer| writer.value(value, 1))
 }
 
 fn checked(context: &NativeCallContext, write: impl FnOnce(&mut Writer) -> Result<(), Cut>) -> ImmutableString {
@@ -83,8 +94,15 @@ impl Writer<'_> {
         if let Ok(character) = value.as_char() {
             return self.raw(&format!("{character:?}"));
         }
-        // Of the types left none holds others: their own form is short.
-        self.raw(&value.to_string())
+        if let Some(map) = crate::ctx::as_map(value) {
+            return self.map(&map, depth);
+        }
+        // Of the types left none holds others: their own form is short, or the path of a Rust type.
+        let text = value.to_string();
+        match text.rsplit_once("::") {
+            Some((_, name)) if text == value.type_name() => self.raw(&name.to_lowercase()),
+            _ => self.raw(&text),
+        }
     }
 
     fn raw(&mut self, piece: &str) -> Result<(), Cut> {

@@ -78,7 +78,7 @@ pub(super) fn namespace() -> Namespace {
 
 /// What `kv::collection` answers with; holds no app, which comes from the call.
 #[derive(Clone)]
-struct Collection(ImmutableString);
+pub(super) struct Collection(ImmutableString);
 
 type Fallible<T> = Result<T, RhaiError>;
 

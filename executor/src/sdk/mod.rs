@@ -66,6 +66,8 @@ static BUILT: LazyLock<Built> = LazyLock::new(|| {
     let mut namespaces: Vec<Namespace> = NAMESPACES.iter().map(|make| make()).collect();
     let mut global = Module::new();
     crate::ctx::register(&mut global);
+    global.set_custom_type::<crate::response::Response>("response");
+    global.set_custom_type::<kv::Collection>("collection");
     let mut modules = Vec::new();
     for namespace in &mut namespaces {
         let (mut functions, methods) = namespace.take_modules();

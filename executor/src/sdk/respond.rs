@@ -2,7 +2,7 @@
 
 use super::Namespace;
 use super::options::arg;
-use crate::error::{KIND_HTTP, KIND_RETRY_AFTER, KIND_TERMINAL, RhaiError, error_map};
+use crate::error::{KIND_HTTP, KIND_RETRY_AFTER, KIND_TERMINAL, RhaiError, code_of, error_map};
 use crate::response::Response;
 use picloud_model::problem::Code;
 use rhai::{Dynamic, Map};
@@ -78,7 +78,8 @@ fn http_error(status: Dynamic, message: Dynamic) -> Result<Map, RhaiError> {
         return Err(status_arg.fault(format_args!("must be 400 to 599, not {status}")));
     }
     let message = arg("http_error", "message").text(&message)?;
-    let mut map = error_map(KIND_HTTP, Code::ScriptError.as_str(), message.into());
+    let code = code_of(u16::try_from(status).unwrap_or_default());
+    let mut map = error_map(KIND_HTTP, code.as_str(), message.into());
     map.insert("status".into(), status.into());
     Ok(map)
 }

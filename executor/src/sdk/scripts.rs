@@ -16,7 +16,7 @@ pub(super) fn namespace() -> Namespace {
     .function(
         "call(name: string, value: any) -> any",
         "Runs the endpoint and answers with its value. It sees `value` as `ctx.value`, and a request with method `CALL` \
-         whose body is the value as JSON. What it throws is thrown here.",
+         whose body is the value as JSON (a blob: the blob). What it throws is thrown here.",
         call,
     )
 }

@@ -1,6 +1,6 @@
 //! One row of the table of the SDK: a namespace with its functions, what they are for and how they are called.
 
-use rhai::{FuncRegistration, Module, RhaiNativeFunc, Variant};
+use rhai::{FuncRegistration, Module, Position, RhaiFunc, RhaiNativeFunc, Shared, Variant};
 
 /// A namespace.
 pub(crate) struct Namespace {
@@ -69,7 +69,9 @@ impl Namespace {
     {
         let row = Function { signature, doc };
         debug_assert_eq!(row.arguments().count(), N, "the arguments of {signature}");
-        registration(&row).set_into_module(&mut self.module, function);
+        // Volatile: the optimizer must not call it at compile time, when there is no run.
+        let function = placing_errors(function.into_rhai_function(true, true));
+        FuncRegistration::new(row.name()).set_into_module_raw(&mut self.module, FUNC::param_types(), function);
         self.functions.push(row);
         self
     }
@@ -88,7 +90,10 @@ impl Namespace {
     {
         let row = Function { signature, doc };
         debug_assert_eq!(row.arguments().count() + 1, N, "the arguments of {signature}");
-        registration(&row).in_global_namespace().set_into_module(&mut self.methods, function);
+        FuncRegistration::new(row.name())
+            .in_global_namespace()
+            .with_volatility(true)
+            .set_into_module(&mut self.methods, function);
         self.functions.push(row);
         self
     }
@@ -111,7 +116,26 @@ impl Namespace {
     }
 }
 
-fn registration(row: &Function) -> FuncRegistration {
-    // Volatile: the optimizer must not call it at compile time, when there is no run.
-    FuncRegistration::new(row.name()).with_volatility(true)
+/// The function with its errors placed where it was called: Rhai does that for methods and functions without a
+/// namespace, but not for `namespace::function(…)`.
+fn placing_errors(function: RhaiFunc) -> RhaiFunc {
+    let (RhaiFunc::Pure { func, is_pure, is_volatile, .. } | RhaiFunc::Method { func, is_pure, is_volatile, .. }) =
+        function
+    else {
+        return function;
+    };
+    RhaiFunc::Method {
+        func: Shared::new(move |context, arguments| {
+            let position = context.as_ref().map_or(Position::NONE, rhai::NativeCallContext::call_position);
+            func(context, arguments).map_err(|mut error| {
+                if error.position().is_none() {
+                    error.set_position(position);
+                }
+                error
+            })
+        }),
+        has_context: true,
+        is_pure,
+        is_volatile,
+    }
 }

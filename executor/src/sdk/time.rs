@@ -57,6 +57,7 @@ pub(super) fn namespace() -> Namespace {
         "`#{year, month, day, hour, minute, second, millisecond, weekday, day_of_year, offset_s}`; Monday is 1.",
         parts,
     )
+    .function("parts(at: int|string) -> map", "The same in UTC.", |at: Dynamic| parts(at, Dynamic::from("UTC")))
     .function(
         "add(at: int|string, span: map) -> int",
         "Adds `#{years, months, weeks, days, hours, minutes, seconds, milliseconds}`, each a whole number that may be \

@@ -150,6 +150,11 @@ impl Names<'_> {
         if known {
             return;
         }
+        if name == "timestamp" {
+            let hint = Some("time::now_ms() is the time in milliseconds, time::now() as text".to_owned());
+            self.findings.warnings.push(diagnostic(position, "there is no function `timestamp` here".to_owned(), hint));
+            return;
+        }
         let others = self.own.iter().chain(STANDARD_NAMES.iter()).map(String::as_str);
         let hint =
             nearest(name, others.chain(sdk::functions("").map(|name| name as &str)).chain(KEYWORDS.iter().copied()));

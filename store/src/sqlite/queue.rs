@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
 
 /// The queue holds as many as it may, or nobody takes from it any more.
 #[derive(Debug)]
@@ -16,12 +17,14 @@ pub(super) struct Queue<T> {
 
 struct State<T> {
     items: VecDeque<T>,
+    /// So many must be here before who waits is woken; waking for each would cost more than the wait saves.
+    wanted: usize,
     closed: bool,
 }
 
 impl<T> Queue<T> {
     pub(super) fn new(items_max: usize) -> Self {
-        let state = State { items: VecDeque::new(), closed: false };
+        let state = State { items: VecDeque::new(), wanted: 1, closed: false };
         Self { state: Mutex::new(state), changed: Condvar::new(), items_max }
     }
 
@@ -32,14 +35,29 @@ impl<T> Queue<T> {
             return Err(QueueFull);
         }
         state.items.push_back(item);
+        let enough = state.items.len() >= state.wanted;
         drop(state);
-        self.changed.notify_one();
+        if enough {
+            self.changed.notify_one();
+        }
         Ok(())
     }
 
     /// Waits for items and takes up to `items_max` of them; nothing once the queue is closed and empty.
     pub(super) fn take(&self, items_max: usize) -> VecDeque<T> {
+        self.take_group(1, Duration::ZERO, items_max)
+    }
+
+    /// Like [`Queue::take`], but waits up to `patience` for `wanted` items first. For a queue with one taker.
+    pub(super) fn take_group(&self, wanted: usize, patience: Duration, items_max: usize) -> VecDeque<T> {
         let mut state = self.lock();
+        let began = Instant::now();
+        while state.items.len() < wanted && !state.closed {
+            let Some(left) = patience.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) else { break };
+            state.wanted = wanted;
+            state = self.changed.wait_timeout(state, left).expect("no holder of this lock panics").0;
+        }
+        state.wanted = 1;
         while state.items.is_empty() && !state.closed {
             state = self.changed.wait(state).expect("no holder of this lock panics");
         }
@@ -48,6 +66,11 @@ impl<T> Queue<T> {
         } else {
             state.items.drain(..items_max).collect()
         }
+    }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.lock().items.len()
     }
 
     /// Lets those who take see the end once the queue is empty.

@@ -1,7 +1,8 @@
 //! The one thread that writes: it commits whatever has queued up as one transaction with one sync.
 //!
-//! Callers wait for that sync, so that an answered write survives a pulled plug. There is no delay window:
-//! what arrives during one commit is the next one. A job that fails takes only itself back.
+//! Callers wait for that sync, so that an answered write survives a pulled plug. What arrives during one commit is
+//! the next one, and [`Company`] waits a moment for callers who were just here. A job that fails takes only itself
+//! back.
 
 use super::error::{JobError, JobResult, is_full};
 use super::queue::Queue;
@@ -12,6 +13,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 /// Jobs that wait; more are refused.
@@ -134,6 +136,25 @@ impl<S> Drop for Writer<S> {
     }
 }
 
+/// Longest wait for callers who were just here.
+const PATIENCE_MAX: Duration = Duration::from_millis(2);
+
+/// Who may be expected to write again soon: whoever the last transaction answered, and who queued up meanwhile.
+///
+/// Callers that write one thing after the other would otherwise split into halves that commit in turn, each with a
+/// sync of its own. The wait is at most what the sync it saves would take; one caller alone never waits.
+#[derive(Default)]
+struct Company {
+    expected: usize,
+    patience: Duration,
+}
+
+impl Company {
+    fn after(answered: usize, queued: usize, took: Duration) -> Self {
+        Self { expected: (answered + queued).min(BATCH_JOBS_MAX), patience: took.min(PATIENCE_MAX) }
+    }
+}
+
 struct WriterThread<S> {
     queue: Arc<Queue<Box<dyn Job<S>>>>,
     conn: Connection,
@@ -150,11 +171,14 @@ impl<S> Drop for WriterThread<S> {
 
 impl<S: BatchState> WriterThread<S> {
     fn run(mut self) {
+        let mut company = Company::default();
         loop {
-            let mut jobs = self.queue.take(BATCH_JOBS_MAX);
+            let mut jobs = self.queue.take_group(company.expected, company.patience, BATCH_JOBS_MAX);
             if jobs.is_empty() {
                 return;
             }
+            let (began, count) = (Instant::now(), jobs.len());
+            let mut queued = 0;
             // More than once only where SQLite gave up a transaction halfway.
             while !jobs.is_empty() {
                 let mut ran = Vec::with_capacity(jobs.len());
@@ -163,10 +187,13 @@ impl<S: BatchState> WriterThread<S> {
                     // No transaction can even begin: all of them hear why.
                     ran.extend(jobs.drain(..));
                 }
+                // Before anybody is answered: those who wait now are others than those who are.
+                queued = self.queue.len();
                 for job in ran {
                     job.answer(&committed, &self.dir);
                 }
             }
+            company = Company::after(count, queued, began.elapsed());
         }
     }
 

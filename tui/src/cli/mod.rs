@@ -14,6 +14,7 @@ mod limits;
 mod modules;
 mod routes;
 mod scripts;
+mod sdk;
 mod show;
 mod source;
 mod status;
@@ -60,6 +61,7 @@ pub(crate) enum Command {
     Executions(executions::Executions),
     Status(status::Status),
     Limits(limits::Limits),
+    Sdk(sdk::Sdk),
     Version(version::Version),
     Completions(completions::Completions),
 }
@@ -81,6 +83,7 @@ impl Command {
             Self::Executions(command) => command.run(&session).await,
             Self::Status(command) => command.run(&session).await,
             Self::Limits(command) => command.run(&session).await,
+            Self::Sdk(command) => command.run(&session).await,
             Self::Version(command) => command.run(&session).await,
             Self::Completions(command) => {
                 command.run(output);

@@ -344,10 +344,16 @@ async fn run_script(session: &Session<'_>, path: ApiPath, run: &Run) -> Result<(
         headers.insert(name.trim().to_ascii_lowercase(), value.trim().into());
     }
     let body = run.body.as_deref().map(read_argument).transpose()?.unwrap_or_default();
-    let body = String::from_utf8(body).map_err(|_no_text| Failure::other("the body is not UTF-8 text", None))?;
     let mut input = json!({
-        "request": { "method": run.method.to_ascii_uppercase(), "path": run.path, "headers": headers, "body": body },
+        "request": { "method": run.method.to_ascii_uppercase(), "path": run.path, "headers": headers },
     });
+    match String::from_utf8(body) {
+        Ok(text) => input["request"]["body"] = text.into(),
+        Err(bytes) => {
+            let encoded = base64::engine::general_purpose::STANDARD.encode(bytes.as_bytes());
+            input["request"]["body_base64"] = encoded.into();
+        }
+    }
     if let Some(source) = &run.source {
         input["source"] = read_text(source)?.into();
     }

@@ -1,12 +1,14 @@
-//! A tiny admin API on a Unix socket that answers what a test tells it, and the real `picloud` to ask it.
+//! A tiny admin API on a Unix socket that answers what a test tells it.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+pub(crate) mod program;
+
+pub(crate) use program::{Ran, picloud, run};
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
@@ -98,45 +100,6 @@ impl Drop for FakeAdmin {
         drop(UnixStream::connect(self.folder.path().join("admin.sock")));
         let ended = self.thread.take().unwrap().join();
         assert!(ended.is_ok() || std::thread::panicking(), "the fake admin API failed");
-    }
-}
-
-/// What became of a command.
-#[derive(Debug)]
-pub(crate) struct Ran {
-    /// The exit code.
-    pub(crate) code: i32,
-    /// Standard output.
-    pub(crate) out: String,
-    /// Standard error.
-    pub(crate) err: String,
-}
-
-impl Ran {
-    /// All of it, for a snapshot; the folder of the test is called FOLDER.
-    pub(crate) fn shown(&self, folder: &Path) -> String {
-        let text = format!("exit {}\n--- stdout\n{}--- stderr\n{}", self.code, self.out, self.err);
-        text.replace(&folder.display().to_string(), "FOLDER")
-    }
-}
-
-/// `picloud` in a folder, without anything of the tester's environment.
-pub(crate) fn picloud(folder: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_picloud"));
-    command.env_clear().current_dir(folder);
-    command
-}
-
-/// Runs a command to its end.
-pub(crate) fn run(mut command: Command, input: &str) -> Ran {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    // A command that does not read its input may end before it is written.
-    let _unread = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
-    Ran {
-        code: status.code().unwrap(),
-        out: String::from_utf8(stdout).unwrap(),
-        err: String::from_utf8(stderr).unwrap(),
     }
 }
 

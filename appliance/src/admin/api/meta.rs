@@ -9,6 +9,7 @@ use picloud_model::page::Page;
 use picloud_model::problem::{Code, Problem};
 use picloud_model::script::SDK_VERSION;
 use serde_json::json;
+use std::path::Path;
 
 /// It answers.
 pub(in crate::admin) async fn health() -> Response {
@@ -41,8 +42,8 @@ pub(in crate::admin) async fn status(state: State) -> Response {
         "node": state.node,
         "uptime_s": state.uptime().as_secs(),
         "ingress_addr": state.ingress_addr().to_string(),
-        "admin_socket": state.admin_socket().display().to_string(),
-        "data_dir": state.data_dir().display().to_string(),
+        "admin_socket": absolute(state.admin_socket()),
+        "data_dir": absolute(state.data_dir()),
         "pid": std::process::id(),
         "worker": { "pid": state.supervisor.worker_pid() },
         "apps": apps.len(),
@@ -50,6 +51,11 @@ pub(in crate::admin) async fn status(state: State) -> Response {
         "routes": routes,
         "quarantined": quarantined.count(),
     }))
+}
+
+/// The path as it is reached from everywhere: whoever asks is in another folder than the appliance.
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_unknown| path.to_owned()).display().to_string()
 }
 
 /// The limits table.

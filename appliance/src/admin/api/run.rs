@@ -108,8 +108,10 @@ fn check_name(app: &App, name: &str, saved: Option<ScriptKind>, is_draft: bool) 
             Err(problem.hint("run a script that imports it"))
         }
         None if is_draft => {
-            let detail = format!("script `{name}` of app `{}` is not saved: a draft runs in place of a saved one", app.name);
-            Err(Problem::new(Code::NotFound, detail).hint("save it first, or run the draft under the name of a saved script"))
+            let detail =
+                format!("script `{name}` of app `{}` is not saved: a draft runs in place of a saved one", app.name);
+            Err(Problem::new(Code::NotFound, detail)
+                .hint("save it first, or run the draft under the name of a saved script"))
         }
         None => Err(absent(app, name)),
     }

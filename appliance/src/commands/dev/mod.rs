@@ -9,6 +9,7 @@ use super::{Stopped, signals::Signals, terminal};
 use crate::appliance::{Appliance, Start};
 use crate::config::Config;
 use folder::Unreadable;
+use picloud_model::Code;
 use picloud_model::bundle::DeployReport;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -55,6 +56,7 @@ pub(super) fn run(folder: &Path, config: Config) -> Result<(), Stopped> {
 /// What the terminal shows last, so that saving a file without a change says nothing again.
 #[derive(Default)]
 struct Shown {
+    app: Option<String>,
     answers: Vec<String>,
     broken: Option<String>,
 }
@@ -70,6 +72,10 @@ async fn deploy(appliance: &Arc<Appliance>, folder: &Path, author: &str, shown: 
             if shown.answers != deployed.answers {
                 report::answers(&deployed, appliance.ingress_addr());
                 shown.answers = deployed.answers;
+            }
+            if shown.app.as_ref() != Some(&deployed.app) {
+                report::others(&others(appliance, &deployed.app));
+                shown.app = Some(deployed.app);
             }
         }
         Err(broken) => {
@@ -90,7 +96,22 @@ async fn try_deploy(appliance: &Arc<Appliance>, folder: &Path, author: &str) -> 
         Err(Unreadable::Folder(message)) => return Err(message),
         Err(Unreadable::Files(errors)) => return Err(report::diagnostics(&errors)),
     };
-    appliance.deploy(bundle, author, false, None).await.map_err(|problem| report::problem(&problem))
+    let name = bundle.name.clone();
+    appliance.deploy(bundle, author, false, None).await.map_err(|problem| {
+        let others = others(appliance, &name);
+        let is_new = others.len() == appliance.registry.all().len();
+        // Under its new name, an app with hosts is in the way of itself under the old one.
+        report::problem(&problem, if is_new && problem.code == Code::Conflict { &others } else { &[] })
+    })
+}
+
+/// How to remove each app that is deployed here and is not the folder's: what the folder was under another name.
+fn others(appliance: &Appliance, name: &str) -> Vec<String> {
+    let socket = appliance.admin_socket();
+    let socket = std::path::absolute(socket).unwrap_or_else(|_unknown| socket.to_owned());
+    let others = appliance.registry.all();
+    let others = others.iter().filter(|app| app.name != name);
+    others.map(|app| report::other(&app.name, &socket)).collect()
 }
 
 /// Data of a try-out has no place in the app's repository.

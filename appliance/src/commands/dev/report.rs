@@ -6,6 +6,7 @@ use picloud_model::execution::{Execution, Outcome};
 use picloud_model::problem::Problem;
 use picloud_model::script::Diagnostic;
 use std::net::SocketAddr;
+use std::path::Path;
 
 /// Most changes that are listed one by one.
 const CHANGES_SHOWN_MAX: usize = 12;
@@ -51,6 +52,25 @@ pub(super) fn answers(report: &DeployReport, addr: SocketAddr) {
     }
 }
 
+/// An app that is not the folder's: still there, and how to remove it.
+pub(super) fn other(app: &str, socket: &Path) -> String {
+    let socket = socket.display();
+    format!(
+        "app `{app}` is still deployed and goes on answering; to remove it and all it stores: \
+         picloud --socket {socket} apps delete {app}"
+    )
+}
+
+/// The apps that are not the folder's.
+pub(super) fn others(others: &[String]) {
+    for other in others.iter().take(CHANGES_SHOWN_MAX) {
+        say(other);
+    }
+    if let more @ 1.. = others.len().saturating_sub(CHANGES_SHOWN_MAX) {
+        say(&format!("and {more} more: picloud apps list"));
+    }
+}
+
 /// A folder that cannot be deployed.
 pub(super) fn broken(what: &str, nothing_yet: bool) {
     complain(what);
@@ -66,12 +86,16 @@ pub(super) fn diagnostics(errors: &[Diagnostic]) -> String {
     errors.iter().map(|error| format!("error: {}", diagnostic(error))).collect::<Vec<_>>().join("\n")
 }
 
-/// A refused deploy.
-pub(super) fn problem(problem: &Problem) -> String {
+/// A refused deploy, and what else there is to know about it.
+pub(super) fn problem(problem: &Problem, notes: &[String]) -> String {
     if !problem.errors.is_empty() {
         return diagnostics(&problem.errors);
     }
-    format!("error: {problem}")
+    let mut text = format!("error: {problem}");
+    for note in notes {
+        text += &format!("\n  {note}");
+    }
+    text
 }
 
 fn diagnostic(diagnostic: &Diagnostic) -> String {

@@ -1,0 +1,17 @@
+//! The real `picloud` against the real `picloud-appliance`, as a person uses them: one command after the other.
+//!
+//! What single requests and answers look like is tested in `cli.rs`, against an admin API that says what it is told.
+
+#![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
+
+#[path = "../support/program.rs"]
+mod program;
+mod world;
+
+mod deploys;
+mod exits;
+mod guards;
+mod kv;
+mod routes;
+mod runs;
+mod scripts;
