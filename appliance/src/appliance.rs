@@ -99,7 +99,7 @@ impl Appliance {
         let (ingress, ingress_addr) = bind_ingress(settings.ingress_addr)?;
         let socket = admin::bind(&settings.admin_socket, dev)?;
 
-        let registry = Arc::new(Registry::load(Arc::clone(&store)).await.map_err(StartError::Store)?);
+        let registry = Arc::new(Registry::new(Arc::clone(&store)));
         let history = history::History::new(on_executions);
         let expiry = kv_expiry::ExpirySignal::default();
         let node = node_name();
@@ -121,7 +121,10 @@ impl Appliance {
             },
             run_as: run_as(settings.worker_user.as_deref())?,
         };
-        let supervisor = Supervisor::start(supervisor, host).await.map_err(StartError::Worker)?;
+        // The apps are read while the worker's process comes up.
+        let (read, started) = tokio::join!(registry.load(), Supervisor::start(supervisor, host));
+        read.map_err(StartError::Store)?;
+        let supervisor = started.map_err(StartError::Worker)?;
         registry.attach(supervisor.clone());
 
         let mut tasks = JoinSet::new();

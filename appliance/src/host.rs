@@ -49,6 +49,9 @@ impl Host for StoreHost {
     }
 
     async fn snapshot(&self) -> Result<Snapshot, HostError> {
+        if !self.registry.loaded().await {
+            return Err(HostError("the apps could not be read from the store".to_owned()));
+        }
         Ok(Snapshot { revision: 0, apps: self.registry.all() })
     }
 

@@ -22,20 +22,38 @@ pub struct Registry {
     apps: RwLock<BTreeMap<AppId, Arc<AppSnapshot>>>,
     /// Set once the first worker runs; a change before that is in the snapshot the worker starts with.
     supervisor: OnceLock<Supervisor>,
+    /// Set once the store has been read at the start: whether it could be.
+    loaded: tokio::sync::SetOnce<bool>,
     /// Held while one change goes out, so that the worker gets changes of one app in the store's order.
     publishing: tokio::sync::Mutex<()>,
 }
 
 impl Registry {
-    /// Reads all apps from the store.
-    pub async fn load(store: Arc<dyn Store>) -> Result<Self, StoreError> {
-        let apps = store.snapshot().await?.into_iter().map(|app| (app.id, Arc::new(app))).collect();
-        Ok(Self {
+    /// No apps yet: [`Registry::load`] brings them.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self {
             store,
-            apps: RwLock::new(apps),
+            apps: RwLock::default(),
             supervisor: OnceLock::new(),
+            loaded: tokio::sync::SetOnce::new(),
             publishing: tokio::sync::Mutex::new(()),
-        })
+        }
+    }
+
+    /// Reads all apps from the store; to be called once.
+    pub async fn load(&self) -> Result<(), StoreError> {
+        let read = self.store.snapshot().await.map(|apps| {
+            let apps = apps.into_iter().map(|app| (app.id, Arc::new(app))).collect();
+            *self.apps.write().unwrap_or_else(PoisonError::into_inner) = apps;
+        });
+        let told = self.loaded.set(read.is_ok());
+        debug_assert!(told.is_ok(), "the registry is loaded once");
+        read
+    }
+
+    /// Waits until the apps have been read; false when they could not be.
+    pub async fn loaded(&self) -> bool {
+        *self.loaded.wait().await
     }
 
     /// From now on, changes go to this worker's parent side.

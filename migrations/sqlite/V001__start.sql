@@ -21,10 +21,15 @@ CREATE TABLE scripts (
                  CHECK (name GLOB '[a-z]*' AND name NOT GLOB '*[^a-z0-9_]*' AND length(name) <= 63),
     kind         TEXT NOT NULL CHECK (kind IN ('endpoint', 'module')),
     live_version INTEGER NOT NULL CHECK (live_version > 0),
+    -- The live version's hash once more: what a starting worker is told of every script.
+    live_hash    BLOB NOT NULL CHECK (length(live_hash) = 32),
     UNIQUE (app_id, name),
     -- What the composite foreign keys below refer to: nothing leads from one app into another.
     UNIQUE (app_id, id)
 ) STRICT;
+
+-- All that a worker is told of a script: it is read from here alone, a few pages for thousands of them.
+CREATE INDEX scripts_live ON scripts (app_id, name, kind, live_version, live_hash);
 
 -- Each text once, however many versions have it.
 CREATE TABLE sources (

@@ -100,15 +100,17 @@ pub(super) fn put_script(
         Some(before) if before.hash == hash && before.kind == script.kind => return Ok((before.id, false)),
         Some(before) => {
             let version = before.version + 1;
-            let mut update = tx.conn.prepare_cached("UPDATE scripts SET kind = ?2, live_version = ?3 WHERE id = ?1")?;
-            update.execute(params![before.id.0, kind, version])?;
+            let mut update = tx
+                .conn
+                .prepare_cached("UPDATE scripts SET kind = ?2, live_version = ?3, live_hash = ?4 WHERE id = ?1")?;
+            update.execute(params![before.id.0, kind, version, hash.0])?;
             (before.id, version)
         }
         None => {
-            let mut insert = tx
-                .conn
-                .prepare_cached("INSERT INTO scripts (app_id, name, kind, live_version) VALUES (?1, ?2, ?3, 1)")?;
-            (ScriptId(insert.insert(params![app.0, script.name, kind])?), 1)
+            let mut insert = tx.conn.prepare_cached(
+                "INSERT INTO scripts (app_id, name, kind, live_version, live_hash) VALUES (?1, ?2, ?3, 1, ?4)",
+            )?;
+            (ScriptId(insert.insert(params![app.0, script.name, kind, hash.0])?), 1)
         }
     };
     let mut source =

@@ -16,9 +16,8 @@ use std::collections::HashMap;
 const ROUTES: &str = "SELECT r.id, r.methods, r.path, s.name, r.auth, r.app_id
     FROM routes r JOIN scripts s ON s.id = r.script_id
     WHERE r.app_id BETWEEN ?1 AND ?2 ORDER BY r.app_id, r.position";
-const SCRIPTS: &str = "SELECT s.name, s.kind, s.live_version, v.hash, c.crashes, s.app_id
+const SCRIPTS: &str = "SELECT s.name, s.kind, s.live_version, s.live_hash, c.crashes, s.app_id
     FROM scripts s
-    JOIN script_versions v ON v.script_id = s.id AND v.version = s.live_version
     LEFT JOIN script_crashes c
         ON c.script_id = s.id AND c.version = s.live_version AND c.quarantined_at IS NOT NULL
     WHERE s.app_id BETWEEN ?1 AND ?2 ORDER BY s.app_id, s.name";
