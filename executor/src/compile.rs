@@ -84,11 +84,13 @@ fn with_constants_exported(ast: &AST) -> AST {
 
 /// What Rhai's parser stopped at.
 fn syntax_error(source: &str, error: &ParseErrorType, position: Position, limits: &Limits) -> Diagnostic {
-    let at_the_end = position.line().is_none_or(|line| line > source.trim_end().lines().count());
+    let at_the_end = position.line().is_none_or(|line| {
+        let written = source.trim_end();
+        let last = written.lines().last().map_or(0, |last| last.chars().count());
+        (line, position.position().unwrap_or(0)) > (written.lines().count(), last)
+    });
     let hint = match error {
-        ParseErrorType::ExprTooDeep => {
-            "split the expression, or the chain of operators, into several lets".to_owned()
-        }
+        ParseErrorType::ExprTooDeep => "split the expression, or the chain of operators, into several lets".to_owned(),
         ParseErrorType::BadInput(LexError::ImproperSymbol(word, _)) if word == "eval" => {
             "scripts cannot make code: call a function".to_owned()
         }

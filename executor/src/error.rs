@@ -279,6 +279,12 @@ fn innermost<'e>(error: &'e EvalAltResult, script: &'e str) -> (&'e EvalAltResul
     }
 }
 
+/// The source and position nearest to what went wrong in `script`.
+pub(crate) fn place<'e>(error: &'e EvalAltResult, script: &'e str) -> (&'e str, Position) {
+    let (_inner, source, position) = innermost(error, script);
+    (source, position)
+}
+
 /// The value that was thrown, if it was a `throw`.
 pub(crate) fn innermost_thrown(error: &EvalAltResult) -> Option<&Dynamic> {
     match innermost(error, "").0 {

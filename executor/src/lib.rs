@@ -30,4 +30,4 @@ pub use request::HttpRequest;
 pub use response::ScriptResponse;
 pub use run::{Executor, ExecutorConfig, RunReport, Script};
 pub use services::Services;
-pub use validate::{Validated, check_imports, validate};
+pub use validate::{ImportFault, Validated, check_imports, validate};

@@ -18,7 +18,7 @@ use picloud_model::execution::Usage;
 use picloud_model::problem::Code;
 use picloud_model::protocol::ServiceFailure;
 use picloud_model::script::ScriptKind;
-use rhai::{Dynamic, EvalAltResult, NativeCallContext, Scope};
+use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position, Scope};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -213,16 +213,20 @@ pub(crate) fn call_script(context: &NativeCallContext, name: &str, value: Dynami
     evaluate(&callee, &program, Input::Call(request, value)).map_err(|error| rethrown(&error, &callee))
 }
 
-/// An error of the callee as one of the caller.
+/// An error of the callee as one of the caller, which still says where in the callee it came from.
 fn rethrown(failed: &EvalAltResult, callee: &RunState) -> RhaiError {
     if callee.stopped().is_some() {
         return error::terminated();
     }
-    let thrown = error::innermost_thrown(failed);
-    if let Some(value) = thrown {
-        return error::thrown(value.clone());
-    }
-    let problem = error::from_rhai(failed, callee).problem();
-    let line = problem.at.map(|at| format!(" ({}:{}:{})", at.script, at.line, at.column)).unwrap_or_default();
-    catchable("script", problem.code, format!("{}{line}", problem.detail))
+    let (source, position) = error::place(failed, &callee.call.script);
+    let mut inner = match error::innermost_thrown(failed) {
+        Some(value) => error::thrown(value.clone()),
+        None => {
+            let problem = error::from_rhai(failed, callee).problem();
+            let line = problem.at.map(|at| format!(" ({}:{}:{})", at.script, at.line, at.column)).unwrap_or_default();
+            catchable("script", problem.code, format!("{}{line}", problem.detail))
+        }
+    };
+    inner.set_position(position);
+    EvalAltResult::ErrorInFunctionCall("scripts::call".to_owned(), source.to_owned(), inner, Position::NONE).into()
 }

@@ -119,7 +119,9 @@ fn faults(edges: &[(&str, &[&str])], modules: &[&str], depth_max: u64) -> String
     let modules: BTreeSet<String> = modules.iter().map(|name| (*name).to_owned()).collect();
     match check_imports(&graph(edges), &modules, depth_max) {
         Ok(()) => "good".to_owned(),
-        Err(faults) => faults.iter().map(|(who, fault)| format!("{who}: {}\n", fault.message)).collect(),
+        Err(faults) => {
+            faults.iter().map(|fault| format!("{}: {}\n", fault.importer, fault.diagnostic.message)).collect()
+        }
     }
 }
 
@@ -137,6 +139,36 @@ fn the_graph_of_imports_has_no_hole_and_no_circle() {
     a: modules import each other in a circle: a → b → a
     x: modules import each other in a circle: x → y → x
     ");
+}
+
+#[test]
+fn a_fault_of_an_import_is_placed_at_the_import() {
+    let modules = BTreeSet::new();
+    let faults = check_imports(&graph(&[("page", &["a", "b"])]), &modules, 8).unwrap_err();
+    let source = "let x = 1;\nfn f() {\n  import \"b\" as b;\n}\n import \"a\" as a;";
+    let placed: Vec<_> = faults.into_iter().map(|fault| fault.located(source, &Limits::default())).collect();
+    let at =
+        |index: usize| (placed[index].import.as_str(), placed[index].diagnostic.line, placed[index].diagnostic.column);
+    assert_eq!([at(0), at(1)], [("a", 5, 2), ("b", 3, 3)]);
+}
+
+#[test]
+fn every_fault_comes_with_a_hint() {
+    for source in [
+        "let x = ;",
+        "fn f( {",
+        "[1, 2",
+        "\"abc",
+        "eval(\"1\")",
+        "if true {\n 1\n",
+        "zzz",
+        "nope::f()",
+        "kv::x()",
+        "((((",
+    ] {
+        let found = validate("test", ScriptKind::Endpoint, source, &Limits::default()).unwrap_err();
+        assert!(found.iter().all(|fault| fault.hint.is_some()), "{found:?}");
+    }
 }
 
 #[test]

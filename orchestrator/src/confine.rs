@@ -12,8 +12,8 @@ use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
 
 /// `nobody` on every Linux: owns nothing.
 const NOBODY: u32 = 65_534;
-/// Connections, and a few descriptors of our own.
-const OPEN_FILES_MAX: u64 = 8_192;
+/// Connections, each open twice, and a few descriptors of our own.
+const OPEN_FILES_MAX: u64 = 16_384;
 /// How much sooner than others the kernel should end the worker when memory runs out (-1000 to 1000).
 const OOM_SCORE_ADJ: &str = "500";
 

@@ -9,6 +9,7 @@ pub mod confine;
 pub mod inflight;
 pub mod ingress;
 pub mod live;
+pub mod parking;
 pub mod path;
 pub mod problem_response;
 pub mod route_table;

@@ -10,6 +10,7 @@ use crate::confine::confine;
 use crate::inflight::InFlight;
 use crate::ingress::{Ingress, IngressSettings};
 use crate::live::Live;
+use crate::parking::Parking;
 use crate::run::gate::Gate;
 use crate::run::handover::Takeovers;
 use crate::run::{Runner, RunnerParts};
@@ -100,7 +101,7 @@ pub fn main() -> ExitCode {
 fn run() -> Result<(), WorkerError> {
     let arguments = WorkerArguments::parse(std::env::args().skip(2))?;
     let schedulers = std::thread::available_parallelism().map_or(1, usize::from).min(SCHEDULERS_MAX);
-    let Inherited { channel, ingress, in_flight } = Inherited::take()?;
+    let Inherited { channel, ingress, in_flight, parking } = Inherited::take()?;
     leave_signals_to_the_parent();
     let unconfined = confine(arguments.run_as);
     let (sender, inbox) = mpsc::channel(INBOX_FRAMES_MAX);
@@ -126,7 +127,7 @@ fn run() -> Result<(), WorkerError> {
         .enable_all()
         .build()
         .map_err(|error| WorkerError::Io { what: "start the runtime", error })?;
-    runtime.block_on(serve(Parts { channel, ingress, in_flight, takeovers, arguments }, inbox))?;
+    runtime.block_on(serve(Parts { channel, ingress, in_flight, parking, takeovers, arguments }, inbox))?;
     // Not by dropping the runtime, which would wait for runs that outlast the drain.
     std::process::exit(0);
 }
@@ -136,6 +137,7 @@ struct Inherited {
     channel: UnixStream,
     ingress: TcpListener,
     in_flight: InFlight,
+    parking: Parking,
 }
 
 impl Inherited {
@@ -146,10 +148,12 @@ impl Inherited {
         let path = format!("/proc/self/fd/{IN_FLIGHT_FD}");
         let file = File::options().read(true).write(true).open(path).map_err(failed("open the in-flight file"))?;
         let in_flight = InFlight::inherited(file).map_err(failed("read the in-flight file"))?;
+        let channel = UnixStream::from(channel);
+        let parking = Parking::take_over(&channel).map_err(failed("take the places of clients over"))?;
         let null = File::options().read(true).write(true).open("/dev/null").map_err(failed("open /dev/null"))?;
         nix::unistd::dup2_stdin(&null).map_err(|errno| failed("close standard input")(errno.into()))?;
         nix::unistd::dup2_stdout(&null).map_err(|errno| failed("close standard output")(errno.into()))?;
-        Ok(Self { channel: UnixStream::from(channel), ingress: TcpListener::from(ingress), in_flight })
+        Ok(Self { channel, ingress: TcpListener::from(ingress), in_flight, parking })
     }
 }
 
@@ -168,6 +172,7 @@ struct Parts {
     channel: Arc<WorkerEnd>,
     ingress: TcpListener,
     in_flight: InFlight,
+    parking: Parking,
     takeovers: Arc<Takeovers>,
     arguments: WorkerArguments,
 }
@@ -183,7 +188,7 @@ async fn serve(parts: Parts, mut inbox: mpsc::Receiver<ToWorker>) -> Result<(), 
     let (drain, mut draining) = watch::channel(false);
     let runner = Runner::new(RunnerParts {
         executor: executor(&channel, &settings),
-        gate: Gate::new(settings.concurrency as usize, parts.in_flight),
+        gate: Gate::new(settings.concurrency as usize, parts.in_flight, parts.parking),
         takeovers: parts.takeovers,
         capture: Arc::clone(&capture),
         clock: Arc::new(SystemClock),

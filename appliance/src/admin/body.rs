@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, ETAG};
 use http::{HeaderValue, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use picloud_model::problem::{Code, Problem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -17,23 +17,44 @@ use std::time::Duration;
 pub(super) const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Largest body of a deploy: all static files that an app may have, in base64, and its sources.
 pub(super) const DEPLOY_BODY_BYTES_MAX: usize = 96 * 1024 * 1024;
+/// Largest body that is read to its end although it is refused; whoever sends more is cut off.
+const DISCARDED_BODY_BYTES_MAX: usize = 2 * DEPLOY_BODY_BYTES_MAX;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Reads all of a body.
 pub(super) async fn read(body: Body, bytes_max: usize) -> Result<Bytes, Problem> {
-    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, bytes_max).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
-            Err(Problem::new(Code::TooLarge, format!("the body has more than {bytes_max} bytes"))
-                .limit("body", bytes_max as u64))
-        }
+    match tokio::time::timeout(BODY_TIMEOUT, collect(body, bytes_max)).await {
+        Ok(Ok(Some(bytes))) => Ok(bytes),
+        Ok(Ok(None)) => Err(Problem::new(Code::TooLarge, format!("the body has more than {bytes_max} bytes"))
+            .limit("body", bytes_max as u64)),
         Ok(Err(error)) => Err(Problem::new(Code::Malformed, format!("the body was cut off: {error}"))),
         Err(_elapsed) => {
             let detail = format!("the body did not arrive within {} s", BODY_TIMEOUT.as_secs());
             Err(Problem::new(Code::RequestTimeout, detail))
         }
     }
+}
+
+/// All of the body, or none of it if it is larger.
+///
+/// What is too much is read as well, and thrown away: a client whose connection is closed while it still sends does
+/// not get to see why.
+async fn collect(mut body: Body, bytes_max: usize) -> Result<Option<Bytes>, axum::Error> {
+    let mut kept = Vec::new();
+    let mut arrived = 0;
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        arrived += data.len();
+        if arrived <= bytes_max {
+            kept.extend_from_slice(&data);
+        } else if arrived <= DISCARDED_BODY_BYTES_MAX {
+            kept = Vec::new();
+        } else {
+            break;
+        }
+    }
+    Ok((arrived <= bytes_max).then(|| kept.into()))
 }
 
 /// Reads JSON.

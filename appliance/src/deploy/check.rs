@@ -194,7 +194,8 @@ fn check_scripts(
     // A script that does not compile has no imports to check; what the others import is checked all the same.
     let modules = bundle.modules.keys().cloned().collect();
     let graph = writes.iter().map(|script| (script.name.clone(), script.imports.clone())).collect();
-    for (who, error) in graph::check(&graph, &modules, limits) {
+    let source_of = |name: &str| writes.iter().find(|write| write.name == name).map(|write| &*write.source);
+    for (who, error) in graph::check(&graph, &modules, limits, source_of) {
         let kind = if bundle.modules.contains_key(&who) { ScriptKind::Module } else { ScriptKind::Endpoint };
         errors.push(placed(&file_of(kind, &who), error));
     }

@@ -200,13 +200,15 @@ impl Appliance {
             next.extend(imports.iter().cloned());
             graph.insert(name, imports);
         }
-        let errors: Vec<Diagnostic> = graph::check(&graph, &modules, &app.limits.resolve())
-            .into_iter()
-            .map(|(who, error)| {
-                let kind = if modules.contains(&who) { ScriptKind::Module } else { ScriptKind::Endpoint };
-                Diagnostic { file: Some(check::file_of(kind, &who)), ..error }
-            })
-            .collect();
+        let errors: Vec<Diagnostic> = graph::check(&graph, &modules, &app.limits.resolve(), |name| {
+            (name == write.name).then_some(&*write.source)
+        })
+        .into_iter()
+        .map(|(who, error)| {
+            let kind = if modules.contains(&who) { ScriptKind::Module } else { ScriptKind::Endpoint };
+            Diagnostic { file: Some(check::file_of(kind, &who)), ..error }
+        })
+        .collect();
         if errors.is_empty() {
             return Ok(());
         }

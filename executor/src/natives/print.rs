@@ -21,7 +21,9 @@ pub(super) fn register(module: &mut Module) {
         });
     }
     for name in ["print", "to_string", "debug", "to_debug"] {
-        set_pure(module, name, |context: NativeCallContext, ctx: &mut Ctx| written(&context, &Dynamic::from(ctx.clone())));
+        set_pure(module, name, |context: NativeCallContext, ctx: &mut Ctx| {
+            written(&context, &Dynamic::from(ctx.clone()))
+        });
         set_pure(module, name, |context: NativeCallContext, request: &mut Request| {
             written(&context, &Dynamic::from(request.clone()))
         });

@@ -1,6 +1,6 @@
 //! One row of the table of the SDK: a namespace with its functions, what they are for and how they are called.
 
-use rhai::{FuncRegistration, Module, Position, RhaiFunc, RhaiNativeFunc, Shared, Variant};
+use rhai::{Dynamic, FuncRegistration, Module, NativeCallContext, Position, RhaiFunc, RhaiNativeFunc, Shared, Variant};
 
 /// A namespace.
 pub(crate) struct Namespace {
@@ -119,23 +119,16 @@ impl Namespace {
 /// The function with its errors placed where it was called: Rhai does that for methods and functions without a
 /// namespace, but not for `namespace::function(…)`.
 fn placing_errors(function: RhaiFunc) -> RhaiFunc {
-    let (RhaiFunc::Pure { func, is_pure, is_volatile, .. } | RhaiFunc::Method { func, is_pure, is_volatile, .. }) =
-        function
-    else {
-        return function;
-    };
-    RhaiFunc::Method {
-        func: Shared::new(move |context, arguments| {
-            let position = context.as_ref().map_or(Position::NONE, rhai::NativeCallContext::call_position);
-            func(context, arguments).map_err(|mut error| {
-                if error.position().is_none() {
-                    error.set_position(position);
-                }
-                error
-            })
-        }),
-        has_context: true,
-        is_pure,
-        is_volatile,
-    }
+    // All of them take their arguments by value; what takes its first by reference is a method.
+    let RhaiFunc::Pure { func, is_pure, is_volatile, .. } = function else { return function };
+    let func = Shared::new(move |context: Option<NativeCallContext>, arguments: &mut [&mut Dynamic]| {
+        let position = context.as_ref().map_or(Position::NONE, NativeCallContext::call_position);
+        func(context, arguments).map_err(|mut error| {
+            if error.position().is_none() {
+                error.set_position(position);
+            }
+            error
+        })
+    });
+    RhaiFunc::Pure { func, has_context: true, is_pure, is_volatile }
 }

@@ -1,9 +1,34 @@
 //! The graph of imports of an app: missing modules, circles, depth.
 
-use super::diagnostic;
+use super::{diagnostic, walk};
+use crate::engine;
+use picloud_model::limits::Limits;
 use picloud_model::script::Diagnostic;
 use rhai::Position;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// One thing wrong with who imports what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportFault {
+    /// The script or module it stands in.
+    pub importer: String,
+    /// The module whose import there is at fault.
+    pub import: String,
+    /// What is wrong, without line and column.
+    pub diagnostic: Diagnostic,
+}
+
+impl ImportFault {
+    /// The same with the line and column of the import in `source`, which is the importer's.
+    #[must_use]
+    pub fn located(mut self, source: &str, limits: &Limits) -> Self {
+        let Ok(ast) = engine::to_compile(limits).compile(source) else { return self };
+        let position = walk::import_position(&ast, &self.import);
+        self.diagnostic.line = position.line().unwrap_or(0);
+        self.diagnostic.column = position.position().unwrap_or(0);
+        self
+    }
+}
 
 /// Checks who imports what: `graph` has every endpoint and module of the app with its imports, `modules` the names of
 /// those that are modules. Each fault names the importer it stands in.
@@ -11,8 +36,12 @@ pub fn check_imports(
     graph: &BTreeMap<String, Vec<String>>,
     modules: &BTreeSet<String>,
     depth_max: u64,
-) -> Result<(), Vec<(String, Diagnostic)>> {
+) -> Result<(), Vec<ImportFault>> {
     let mut faults = Vec::new();
+    let mut fault = |importer: &str, import: &str, message: String, hint: String| {
+        let diagnostic = diagnostic(Position::NONE, message, Some(hint));
+        faults.push(ImportFault { importer: importer.to_owned(), import: import.to_owned(), diagnostic });
+    };
     for (importer, imports) in graph {
         for name in imports.iter().filter(|name| !modules.contains(*name)) {
             let message = if graph.contains_key(name) {
@@ -20,8 +49,7 @@ pub fn check_imports(
             } else {
                 format!("`{importer}` imports module `{name}`, which does not exist")
             };
-            let hint = Some(format!("add modules/{name}.rhai, or take the import out"));
-            faults.push((importer.clone(), diagnostic(Position::NONE, message, hint)));
+            fault(importer, name, message, format!("add modules/{name}.rhai, or take the import out"));
         }
     }
     let mut depths = BTreeMap::new();
@@ -32,8 +60,8 @@ pub fn check_imports(
     for circle in circles {
         let chain = circle.iter().chain(circle.first()).cloned().collect::<Vec<_>>().join(" → ");
         let message = format!("modules import each other in a circle: {chain}");
-        let hint = Some("move what both need into a third module".to_owned());
-        faults.push((circle[0].clone(), diagnostic(Position::NONE, message, hint)));
+        let import = circle.get(1).unwrap_or(&circle[0]);
+        fault(&circle[0], import, message, "move what both need into a third module".to_owned());
     }
     for (importer, (depth, chain)) in &depths {
         // Only the tops are named, else every step of one chain would be.
@@ -43,8 +71,8 @@ pub fn check_imports(
         if is_top && depth > depth_max {
             let message =
                 format!("imports are {depth} deep, more than module_depth = {depth_max}: {}", chain.join(" → "));
-            let hint = Some("import the deeper modules directly, or join some".to_owned());
-            faults.push((importer.clone(), diagnostic(Position::NONE, message, hint)));
+            let import = chain.get(1).map_or("", String::as_str);
+            fault(importer, import, message, "import the deeper modules directly, or join some".to_owned());
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(faults) }

@@ -7,7 +7,7 @@ mod names;
 mod shape;
 mod walk;
 
-pub use imports::check_imports;
+pub use imports::{ImportFault, check_imports};
 
 use crate::compile::Program;
 use crate::sdk;

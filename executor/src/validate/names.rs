@@ -99,6 +99,7 @@ impl Names<'_> {
             ))
         } else {
             nearest(name, VARIABLES.iter().copied().chain(self.declared.iter().map(String::as_str)))
+                .or_else(|| Some(format!("declare it with let {name} = …; a text stands in quotes")))
         };
         self.findings.errors.push(diagnostic(position, format!("there is no variable `{name}` here"), hint));
     }

@@ -2,7 +2,7 @@
 
 use super::{Findings, Import, diagnostic};
 use picloud_model::name::check_module_name;
-use rhai::{AST, ASTNode, Expr, Stmt};
+use rhai::{AST, ASTNode, Expr, Position, Stmt};
 use std::collections::BTreeSet;
 
 /// Calls `on_node` with every statement and expression, those of functions included.
@@ -13,6 +13,20 @@ pub(super) fn every_node(ast: &AST, mut on_node: impl FnMut(&ASTNode)) {
         }
         true
     });
+}
+
+/// Where the first import of `module` stands.
+pub(super) fn import_position(ast: &AST, module: &str) -> Position {
+    let mut found = Position::NONE;
+    every_node(ast, |node| {
+        if let ASTNode::Stmt(Stmt::Import(import, position)) = node
+            && matches!(&import.0, Expr::StringConstant(name, _) if name == module)
+            && found.is_none()
+        {
+            found = *position;
+        }
+    });
+    found
 }
 
 /// The names imports have in the script.

@@ -1,5 +1,6 @@
 //! The seam between HTTP and running scripts: what the ingress knows of a request, and who answers it.
 
+use crate::parking::Client;
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 use http_body_util::Full;
@@ -29,6 +30,8 @@ pub struct RunInput<'r> {
     pub remote_addr: &'r str,
     /// Whole, within the app's limit.
     pub body: Bytes,
+    /// Who waits, for the parent to answer should this process die; none if it is still being sent another answer.
+    pub client: Option<Client>,
 }
 
 /// Who runs scripts. Errors are answers too: the ingress sends whatever comes back.

@@ -5,7 +5,7 @@
 
 use super::io::{Io, Phase, Shared};
 use super::{Answer, Ingress, request};
-use crate::problem_response::PROBLEM_JSON;
+use crate::problem_response::problem_bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -13,6 +13,7 @@ use picloud_model::limits::{REQUEST_HEAD_BYTES_MAX, REQUEST_HEADERS_MAX};
 use picloud_model::{Code, Problem};
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::os::fd::AsFd;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -48,7 +49,9 @@ pub(super) async fn run<A: Answer>(
     peer: SocketAddr,
     mut stage: watch::Receiver<Stage>,
 ) {
-    let shared = Arc::new(Shared::new());
+    // Without it, only its answer in case of the worker's death is missing.
+    let again = stream.as_fd().try_clone_to_owned().ok();
+    let shared = Arc::new(Shared::new(again));
     let remote: Arc<str> = peer.ip().to_canonical().to_string().into();
     let settings = ingress.settings.clone();
     let service = service_fn({
@@ -100,7 +103,7 @@ pub(super) async fn run<A: Answer>(
         _ => return,
     };
     let mut io = connection.into_parts().io.into_inner();
-    io.try_send(&last_words(&refusal));
+    io.try_send(&problem_bytes(&refusal, false));
     let _left = tokio::time::timeout(settings.linger, poll_fn(|cx| io.poll_linger(cx))).await;
 }
 
@@ -121,21 +124,6 @@ fn refusal(status: u16) -> Problem {
         _ => Problem::new(Code::Malformed, "the head of the request is not HTTP/1.1")
             .hint("look at its first line and its lengths; this port speaks HTTP/1.1, not HTTPS"),
     }
-}
-
-/// An answer where no request could be read.
-fn last_words(problem: &Problem) -> Vec<u8> {
-    let body = serde_json::to_vec(problem).expect("a problem holds only text and numbers");
-    let reason = http::StatusCode::from_u16(problem.status).ok().and_then(|status| status.canonical_reason());
-    let mut answer = format!(
-        "HTTP/1.1 {} {}\r\ncontent-type: {PROBLEM_JSON}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
-        problem.status,
-        reason.unwrap_or_default(),
-        body.len()
-    )
-    .into_bytes();
-    answer.extend_from_slice(&body);
-    answer
 }
 
 /// The connection's one timer.

@@ -1,6 +1,8 @@
 //! A connection's socket as hyper sees it, and what the connection's watch learns from it.
 
+use crate::parking::Client;
 use std::io::{IoSlice, Result};
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, Ordering::Relaxed};
@@ -9,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 /// Read and thrown away at most, after a request was refused before its body was read.
-const LINGER_BYTES_MAX: usize = 4 * 1024 * 1024;
+const LINGER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,16 +35,19 @@ pub(super) struct Shared {
     answer_unflushed: AtomicBool,
     /// The status hyper wanted to answer a head with that it could not read; 0 for none.
     refused: AtomicU16,
+    /// The same connection once more, to be left with the parent.
+    connection: Option<Arc<OwnedFd>>,
 }
 
 impl Shared {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(connection: Option<OwnedFd>) -> Self {
         Self {
             phase: AtomicU8::new(Phase::Head as u8),
             moved: AtomicBool::new(false),
             unread_body: AtomicBool::new(false),
             answer_unflushed: AtomicBool::new(false),
             refused: AtomicU16::new(0),
+            connection: connection.map(Arc::new),
         }
     }
 
@@ -62,6 +67,12 @@ impl Shared {
     /// A request begins.
     pub(super) fn begin(&self) {
         self.set(Phase::Busy);
+    }
+
+    /// The client, if all that it can hear next is the answer to the request under way.
+    pub(super) fn client(&self, head_only: bool) -> Option<Client> {
+        let connection = self.connection.as_ref().filter(|_| !self.answer_unflushed.load(Relaxed))?;
+        Some(Client::new(Arc::clone(connection), head_only))
     }
 
     /// A request has its answer, which is still to be sent.

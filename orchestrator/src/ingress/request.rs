@@ -30,7 +30,7 @@ pub(super) async fn handle<A: Answer>(
     let (head, body) = incoming.into_parts();
     let mut body = Some(body).filter(|body| !body.is_end_stream());
     let had_body = body.is_some();
-    let answer = answer(&ingress, &remote, &head, &mut body).await;
+    let answer = answer(&ingress, &remote, &connection, &head, &mut body).await;
     let mut answer = answer.unwrap_or_else(|problem| problem_response(&problem).map(AnswerBody::full));
     // A body that was not read to its end would be taken for the next request.
     if had_body && body.is_some() {
@@ -44,6 +44,7 @@ pub(super) async fn handle<A: Answer>(
 async fn answer<A: Answer>(
     ingress: &Ingress<A>,
     remote: &str,
+    connection: &Shared,
     head: &Parts,
     body: &mut Option<Incoming>,
 ) -> Result<Response<AnswerBody>, Problem> {
@@ -54,7 +55,7 @@ async fn answer<A: Answer>(
     let path = NormalPath::parse(head.uri.path())?;
     let live = ingress.live.load_full();
     match live.table.find(host, &path, head.method.as_str()) {
-        Found::Script(matched) => run(ingress, remote, head, &path, matched, body).await,
+        Found::Script(matched) => run(ingress, remote, connection, head, &path, matched, body).await,
         Found::File { app, file } => Ok(ingress.files.answer(app, file, &head.method, &head.headers).await),
         Found::Folder => Ok(to_folder(head, &path)),
         Found::Health => Ok(health()),
@@ -74,6 +75,7 @@ async fn answer<A: Answer>(
 async fn run<A: Answer>(
     ingress: &Ingress<A>,
     remote: &str,
+    connection: &Shared,
     head: &Parts,
     path: &NormalPath<'_>,
     matched: Matched<'_>,
@@ -120,6 +122,7 @@ async fn run<A: Answer>(
         headers: &head.headers,
         remote_addr: remote,
         body: bytes,
+        client: connection.client(head.method == Method::HEAD),
     };
     Ok(ingress.answer.answer(input).await.map(AnswerBody::full))
 }

@@ -12,9 +12,11 @@ use crate::route_table::Found;
 use picloud_executor::{HttpRequest, RunReport, ScriptResponse};
 use picloud_model::clock::UnixMs;
 use picloud_model::execution::{Execution, Outcome, Usage};
+use picloud_model::hash::ContentHash;
 use picloud_model::protocol::{AppSnapshot, RunHttp, RunRequest, RunResult, ScriptEntry};
 use picloud_model::script::ScriptKind;
 use picloud_model::{AppId, Code, ExecutionId, Problem};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 impl Runner {
@@ -40,7 +42,7 @@ impl Runner {
         let permit = self.0.parts.gate.enter().await?;
         let request = http_request(live, app, &run.script, run.request);
         let RunRequest { source, principal, .. } = run;
-        let order = Order { app, entry, source, request, principal, cause: cause.to_owned() };
+        let order = Order { app, entry: &entry, source, request, principal, cause: cause.to_owned(), client: None };
         let job = self.0.job(order, permit, false);
         let inner = Arc::clone(&self.0);
         self.on_a_thread(job, move |job| {
@@ -78,10 +80,10 @@ fn http_request(live: &Live, app: &AppSnapshot, script: &str, run: RunHttp) -> H
     }
 }
 
-/// The endpoint called `name` that may be run; a quarantined one only with another source.
-fn endpoint<'a>(app: &'a AppSnapshot, name: &str, other_source: bool) -> Result<&'a ScriptEntry, Problem> {
+/// The endpoint called `name` that may be run; one that is quarantined or not saved only with a source of its own.
+fn endpoint<'a>(app: &'a AppSnapshot, name: &str, other_source: bool) -> Result<Cow<'a, ScriptEntry>, Problem> {
     let Some(entry) = app.script(name) else {
-        return Err(Problem::not_found("script", name));
+        return if other_source { Ok(Cow::Owned(unsaved(name))) } else { Err(Problem::not_found("script", name)) };
     };
     match (entry.kind, entry.quarantined_after_crashes) {
         (ScriptKind::Module, _) => Err(Problem::new(Code::Invalid, format!("`{name}` is a module and cannot be run"))
@@ -94,7 +96,18 @@ fn endpoint<'a>(app: &'a AppSnapshot, name: &str, other_source: bool) -> Result<
             Err(Problem::new(Code::WorkerLost, detail)
                 .hint(format!("save a new version of it, or `picloud --app {} scripts release {name}`", app.name)))
         }
-        (ScriptKind::Endpoint, _) => Ok(entry),
+        (ScriptKind::Endpoint, _) => Ok(Cow::Borrowed(entry)),
+    }
+}
+
+/// What a draft that has not been saved runs as: only its name is looked at.
+fn unsaved(name: &str) -> ScriptEntry {
+    ScriptEntry {
+        name: name.to_owned(),
+        kind: ScriptKind::Endpoint,
+        version: 0,
+        hash: ContentHash::of(b""),
+        quarantined_after_crashes: None,
     }
 }
 

@@ -8,6 +8,7 @@
 //! never waits for its place: it takes one that the next run to end does not give back.
 
 use crate::inflight::{InFlight, LostRun};
+use crate::parking::{Client, Parking};
 use picloud_model::{Code, Problem};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -36,6 +37,8 @@ pub struct Gate {
     /// Free slots of the in-flight file.
     slots: Mutex<Vec<usize>>,
     in_flight: InFlight,
+    /// Where the clients of named runs are kept for the parent, by slot.
+    parking: Parking,
     /// How long runs took lately, a moving mean in microseconds.
     mean_us: AtomicU64,
 }
@@ -45,13 +48,14 @@ pub struct Permit {
     gate: Arc<Gate>,
     slot: usize,
     announced: AtomicBool,
+    parked: AtomicBool,
     /// Whether it holds a place among those that run.
     runs: AtomicBool,
 }
 
 impl Gate {
     /// A gate for `concurrency` runs at once, and as many under way as `in_flight` has slots.
-    pub fn new(concurrency: usize, in_flight: InFlight) -> Arc<Self> {
+    pub fn new(concurrency: usize, in_flight: InFlight, parking: Parking) -> Arc<Self> {
         let slots = in_flight.slots();
         Arc::new(Self {
             running: Semaphore::new(concurrency),
@@ -59,8 +63,10 @@ impl Gate {
             under_way: Semaphore::new(slots),
             concurrency,
             waiting: AtomicUsize::new(0),
-            slots: Mutex::new((0..slots).collect()),
+            // The first slots are taken first: those have places in the parking.
+            slots: Mutex::new((0..slots).rev().collect()),
             in_flight,
+            parking,
             mean_us: AtomicU64::new(0),
         })
     }
@@ -105,7 +111,7 @@ impl Gate {
     fn permit(self: &Arc<Self>) -> Permit {
         let slot = self.slots.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let slot = slot.expect("there is a slot for every run under way");
-        Permit { gate: Arc::clone(self), slot, announced: false.into(), runs: true.into() }
+        Permit { gate: Arc::clone(self), slot, announced: false.into(), parked: false.into(), runs: true.into() }
     }
 
     fn stop_running(&self) {
@@ -145,10 +151,26 @@ impl Drop for Place<'_> {
 }
 
 impl Permit {
-    /// Names the run to the parent, should this process die under it.
-    pub fn announce(&self, run: &LostRun) {
+    /// Names the run to the parent, and leaves it the client to answer, should this process die under it.
+    pub fn announce(&self, run: &LostRun, client: Option<&Client>) {
+        if self.announced.swap(true, Ordering::Relaxed) {
+            return;
+        }
         self.gate.in_flight.write(self.slot, run);
-        self.announced.store(true, Ordering::Relaxed);
+        if let Some(client) = client {
+            let parked = self.gate.parking.park(self.slot, run.execution_id, client);
+            self.parked.store(parked, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes back what was announced: the run is over, and its answer is not the parent's any more.
+    pub fn withdraw(&self) {
+        if self.parked.swap(false, Ordering::Relaxed) {
+            self.gate.parking.take_away(self.slot);
+        }
+        if self.announced.swap(false, Ordering::Relaxed) {
+            self.gate.in_flight.clear(self.slot);
+        }
     }
 
     /// Does `wait`, which uses no processor, without counting as a run meanwhile.
@@ -166,9 +188,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        if self.announced.load(Ordering::Relaxed) {
-            self.gate.in_flight.clear(self.slot);
-        }
+        self.withdraw();
         self.gate.slots.lock().unwrap_or_else(PoisonError::into_inner).push(self.slot);
         self.gate.under_way.add_permits(1);
         if *self.runs.get_mut() {
@@ -183,7 +203,7 @@ mod tests {
     use picloud_model::{AppId, ExecutionId};
 
     fn gate(concurrency: usize) -> Arc<Gate> {
-        Gate::new(concurrency, InFlight::create(concurrency * UNDER_WAY_PER_RUN).unwrap())
+        Gate::new(concurrency, InFlight::create(concurrency * UNDER_WAY_PER_RUN).unwrap(), Parking::default())
     }
 
     #[tokio::test]

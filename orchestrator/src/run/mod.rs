@@ -15,6 +15,7 @@ mod record;
 
 use crate::capture::Capture;
 use crate::ingress::{Answer, RunInput};
+use crate::parking::Client;
 use crate::problem_response::problem_response;
 use apps::{RunApp, RunApps, RunScript, script_ref};
 use bytes::Bytes;
@@ -90,6 +91,14 @@ struct Order<'o> {
     request: HttpRequest,
     principal: Option<Principal>,
     cause: String,
+    client: Option<Client>,
+}
+
+/// Where a run comes from, and what let it in.
+struct Origin {
+    permit: Permit,
+    cause: String,
+    client: Option<Client>,
 }
 
 impl Runner {
@@ -150,7 +159,8 @@ impl Answer for Runner {
             body: run.body.into(),
         };
         let script = run.script;
-        let order = Order { app: run.app, entry: script, source: None, request, principal: None, cause };
+        let order =
+            Order { app: run.app, entry: script, source: None, request, principal: None, cause, client: run.client };
         let job = inner.job(order, permit, true);
         if job.record.inline {
             return inner.answer(job);
@@ -165,7 +175,7 @@ impl Answer for Runner {
 
 impl Inner {
     fn job(&self, order: Order<'_>, permit: Permit, may_be_inline: bool) -> Job {
-        let Order { app, entry, source, request, principal, cause } = order;
+        let Order { app, entry, source, request, principal, cause, client } = order;
         let app = self.apps.of(app);
         let script = match source {
             None => app.script(entry, &self.placement),
@@ -173,7 +183,7 @@ impl Inner {
         };
         let fits = app.limits.memory_bytes <= self.pool_memory_bytes;
         let inline = may_be_inline && fits && script.placement.is_short();
-        let record = self.record(&app, &script, permit, cause, inline);
+        let record = self.record(&app, &script, Origin { permit, cause, client }, inline);
         if inline && self.parts.announce_inline {
             record.announce();
         }
@@ -185,14 +195,8 @@ impl Inner {
         Job { record, script, source, request, call }
     }
 
-    fn record(
-        &self,
-        app: &Arc<RunApp>,
-        script: &Arc<RunScript>,
-        permit: Permit,
-        cause: String,
-        inline: bool,
-    ) -> Arc<RunRecord> {
+    fn record(&self, app: &Arc<RunApp>, script: &Arc<RunScript>, origin: Origin, inline: bool) -> Arc<RunRecord> {
+        let Origin { permit, cause, client } = origin;
         Arc::new(RunRecord {
             app: Arc::clone(app),
             script: Arc::clone(script),
@@ -202,6 +206,7 @@ impl Inner {
             began: Instant::now(),
             inline,
             permit,
+            client,
             takeovers: Arc::clone(&self.parts.takeovers),
             became_long: false.into(),
             lines: std::sync::Mutex::default(),
@@ -240,6 +245,8 @@ impl Inner {
         let began = Instant::now();
         let cpu_before = if record.inline { None } else { cpu_time() };
         let report = current::during(&record, || self.parts.executor.run_request(source, request, call));
+        // Before there is an answer to send: from here on the worker may die, but no client is answered twice.
+        record.permit.withdraw();
         let wall = began.elapsed();
         let cpu = cpu_before.and_then(|before| cpu_time()?.checked_sub(before));
         self.parts.gate.took(u64::try_from(wall.as_micros()).unwrap_or(u64::MAX));

@@ -4,6 +4,7 @@ use super::apps::{RunApp, RunScript};
 use super::gate::Permit;
 use super::handover::Takeovers;
 use crate::inflight::LostRun;
+use crate::parking::Client;
 use picloud_executor::services::{Handover, LogSink};
 use picloud_executor::{CallContext, RunReport};
 use picloud_model::clock::UnixMs;
@@ -23,6 +24,8 @@ pub(super) struct RunRecord {
     pub(super) began: Instant,
     pub(super) inline: bool,
     pub(super) permit: Permit,
+    /// Who waits for the answer, if it is to come over a connection of this process.
+    pub(super) client: Option<Client>,
     pub(super) takeovers: Arc<Takeovers>,
     pub(super) became_long: AtomicBool,
     pub(super) lines: Mutex<Vec<LogLine>>,
@@ -31,14 +34,15 @@ pub(super) struct RunRecord {
 impl RunRecord {
     /// Names the run to the parent, should this process die under it.
     pub(super) fn announce(&self) {
-        self.permit.announce(&LostRun {
+        let run = LostRun {
             app: self.app.id(),
             script: self.script.name.as_ref().to_owned(),
             version: self.script.version,
             execution_id: self.execution_id,
             cause: self.cause.clone(),
             started_at: self.started_at,
-        });
+        };
+        self.permit.announce(&run, self.client.as_ref());
     }
 
     pub(super) fn has_logs(&self) -> bool {

@@ -1,10 +1,12 @@
 //! Starts one worker process with exactly what it may have: three descriptors, no environment, no terminal.
 //!
 //! Standard input is the channel and standard output the ingress socket, because those two the worker can take over
-//! without unsafe code; descriptor 3 is the in-flight file, which it opens through `/proc`.
+//! without unsafe code; descriptor 3 is the in-flight file, which it opens through `/proc`. The places for its clients'
+//! connections come as a message over the channel, the first of all.
 
 use super::SupervisorConfig;
 use crate::inflight::InFlight;
+use crate::parking::{Parked, places};
 use crate::run::gate::UNDER_WAY_PER_RUN;
 use crate::worker::WorkerArguments;
 use command_fds::{CommandFdExt, FdMapping};
@@ -22,6 +24,7 @@ pub(super) struct Launched {
     pub(super) child: Child,
     pub(super) channel: UnixStream,
     pub(super) in_flight: InFlight,
+    pub(super) parked: Parked,
 }
 
 /// Starts the worker.
@@ -29,6 +32,8 @@ pub(super) fn launch(config: &SupervisorConfig, announce_inline: bool) -> std::i
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
     ours.set_nonblocking(true)?;
     let in_flight = InFlight::create(config.settings.concurrency as usize * UNDER_WAY_PER_RUN)?;
+    let (parking, parked) = places(in_flight.slots());
+    parking.hand_over(&ours)?;
     let arguments = WorkerArguments { run_as: config.run_as, announce_inline };
     let mut command = Command::new(&config.executable);
     command
@@ -42,5 +47,5 @@ pub(super) fn launch(config: &SupervisorConfig, announce_inline: bool) -> std::i
         .fd_mappings(vec![FdMapping { parent_fd: in_flight.file()?.into(), child_fd: IN_FLIGHT_FD }])
         .map_err(std::io::Error::other)?;
     let child = tokio::process::Command::from(command).kill_on_drop(true).spawn()?;
-    Ok(Launched { child, channel: UnixStream::from_std(ours)?, in_flight })
+    Ok(Launched { child, channel: UnixStream::from_std(ours)?, in_flight, parked })
 }

@@ -3,6 +3,7 @@
 //! The parent keeps the ingress socket open, so that while a worker is dead connections wait in the backlog instead
 //! of being refused. Nothing here runs a script or reads a store: what the worker asks goes to the [`Host`].
 
+mod last_answer;
 mod launch;
 mod session;
 
@@ -224,13 +225,16 @@ async fn keep(shared: Arc<Shared>, first: oneshot::Sender<Result<(), SupervisorE
     let mut stopping = shared.stopping.subscribe();
     while !*stopping.borrow() {
         let began = Instant::now();
-        let Ended { was_ready, how, lost } = session::live(&shared, announce_inline, &mut first).await;
+        let Ended { was_ready, how, lost, clients } = session::live(&shared, announce_inline, &mut first).await;
         if *stopping.borrow() {
             break;
         }
         tracing::error!(runs = lost.len(), after_ms = began.elapsed().as_millis(), "the worker ended: {how}");
         failed_starts = if was_ready { 0 } else { failed_starts + 1 };
         announce_inline |= was_ready && lost.is_empty();
+        if !clients.is_empty() {
+            tokio::spawn(last_answer::give(last_answer::due(&lost, clients)));
+        }
         if !lost.is_empty() {
             // Beside the restart, not before it: the host writes to its store, and requests wait for the worker.
             let host = Arc::clone(&shared.host);

@@ -5,6 +5,7 @@ use super::{DRAIN_MAX, Host, Shared, State, SupervisorError};
 use crate::channel::FrameError;
 use crate::channel::parent_end::{Answerer, Outgoing, open};
 use crate::inflight::LostRun;
+use crate::parking::ParkedClient;
 use nix::sys::signal::Signal;
 use picloud_model::protocol::{
     Caller, RunRequest, RunResult, ServiceFailure, ServiceReply, ServiceRequest, ToParent, ToWorker,
@@ -29,6 +30,8 @@ pub(super) struct Ended {
     /// For people.
     pub(super) how: String,
     pub(super) lost: Vec<LostRun>,
+    /// Clients of these, and perhaps of runs that were just over.
+    pub(super) clients: Vec<ParkedClient>,
 }
 
 /// One worker that is alive, or was.
@@ -159,11 +162,11 @@ pub(super) async fn live(
     announce_inline: bool,
     first: &mut Option<oneshot::Sender<Result<(), SupervisorError>>>,
 ) -> Ended {
-    let Launched { mut child, channel, in_flight } = match launch(&shared.config, announce_inline) {
+    let Launched { mut child, channel, in_flight, parked } = match launch(&shared.config, announce_inline) {
         Ok(launched) => launched,
         Err(error) => {
             let how = format!("start {}: {error}", shared.config.executable.display());
-            return Ended { was_ready: false, how, lost: Vec::new() };
+            return Ended { was_ready: false, how, lost: Vec::new(), clients: Vec::new() };
         }
     };
     shared.pid.store(child.id().unwrap_or(0), Ordering::Relaxed);
@@ -189,7 +192,7 @@ pub(super) async fn live(
     shared.pid.store(0, Ordering::Relaxed);
     shared.state.send_replace(State::Starting);
     session.close();
-    Ended { was_ready, how, lost: in_flight.read() }
+    Ended { was_ready, how, lost: in_flight.read(), clients: parked.take() }
 }
 
 /// Brings the worker to its first snapshot, then waits until it is told to stop; the value says why it must end.

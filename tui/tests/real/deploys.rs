@@ -129,14 +129,13 @@ fn a_broken_folder_is_refused_with_every_place_and_nothing_is_changed() {
     world.write("scripts/new.rhai", "import \"missing\" as m;\nm::x()\n");
     world.write("modules/units.rhai", "fn fahrenheit(c) { c }\nlet y = 2;\n");
     let said = world.fails(1, &["deploy"]);
-    assert_snapshot!(said, @r#"
-    error: 3 things in app `quickstart` cannot be deployed; nothing was changed
-    scripts/hello.rhai:2:9: unexpected ';'
-    modules/units.rhai:2:1: a module has no variables, and `y` is one
-      hint: write const y = …, or move it into a function
-    scripts/new.rhai: `new` imports module `missing`, which does not exist
-      hint: add modules/missing.rhai, or take the import out
-    "#);
+    // What is said of each is the compiler's affair; where it is, and that something is said to do about it, is ours.
+    let faults: Vec<&str> = said.lines().filter(|line| !line.starts_with("  hint: ")).collect();
+    let places = ["scripts/hello.rhai:2:9: ", "modules/units.rhai:2:1: ", "scripts/new.rhai:1:1: "];
+    assert_eq!(faults[0], "error: 3 things in app `quickstart` cannot be deployed; nothing was changed");
+    assert_eq!(faults.len(), 1 + places.len(), "{said}");
+    assert!(places.iter().zip(&faults[1..]).all(|(place, fault)| fault.starts_with(place)), "{said}");
+    assert_eq!(said.lines().count(), faults.len() + places.len(), "each has a hint: {said}");
     assert_eq!(world.fails(1, &["deploy", "--plan"]), said);
     let problem = world.problem(1, &["deploy"]);
     assert_eq!((&problem["code"], &problem["status"]), (&json!("invalid-script"), &json!(422)));

@@ -98,5 +98,8 @@ fn what_is_no_key_or_no_value_is_refused_naming_it() {
     let big = format!("\"{}\"", "x".repeat(300 * 1024));
     let ran = world.picloud_with_input(&["kv", "set", "rooms", "kitchen", "-"], &big);
     assert!(ran.code == 1 && ran.err.contains("262144"), "{ran:?}");
+    // More than the API reads: the refusal arrives although the command is still sending.
+    let ran = world.picloud_with_input(&["kv", "set", "rooms", "kitchen", "-"], &"1".repeat(9 << 20));
+    assert!(ran.code == 1 && ran.err.contains("more than 8388608 bytes"), "{ran:?}");
     assert_eq!(world.json(&["kv", "collections"])["items"], json!([]));
 }

@@ -99,7 +99,7 @@ pub(in crate::admin) async fn run(
     Ok(ok(&answer))
 }
 
-/// Refuses what is no endpoint. A draft runs in the place of a saved one: without that, a worker knows of no such script.
+/// Refuses what is no endpoint; a draft need not be saved.
 fn check_name(app: &App, name: &str, saved: Option<ScriptKind>, is_draft: bool) -> Result<(), Problem> {
     match saved {
         Some(ScriptKind::Endpoint) => Ok(()),
@@ -107,12 +107,8 @@ fn check_name(app: &App, name: &str, saved: Option<ScriptKind>, is_draft: bool) 
             let problem = Problem::new(Code::Invalid, format!("`{name}` is a module; only endpoints are run"));
             Err(problem.hint("run a script that imports it"))
         }
-        None if is_draft => {
-            let detail =
-                format!("script `{name}` of app `{}` is not saved: a draft runs in place of a saved one", app.name);
-            Err(Problem::new(Code::NotFound, detail)
-                .hint("save it first, or run the draft under the name of a saved script"))
-        }
+        // It is not saved yet: it runs under the name it may get.
+        None if is_draft => Ok(()),
         None => Err(absent(app, name)),
     }
 }
