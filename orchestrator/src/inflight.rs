@@ -3,7 +3,8 @@
 //! A memfd with one fixed slot a run. A run that goes to the pool is written at its start and cleared at its end (two
 //! small `pwrite`s, about a microsecond together). A short run inline on an async thread is written only once it
 //! stops being short, which is sound: whatever exhausts a stack or the memory has long been told to hand over by
-//! then. Should a worker die without any run in its slots, the next one is told to write inline runs as well.
+//! then. Should a worker die without any run in its slots, the next one is told to write inline runs as well. The
+//! client of a named run is left beside its name: see [`parking`](crate::parking).
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use picloud_model::clock::UnixMs;

@@ -117,13 +117,13 @@ fn run() -> Result<(), WorkerError> {
     })?;
     channel.tell(&ToParent::Hello { unconfined });
     let takeovers = Arc::new(Takeovers::default());
-    let (starting, parking) = (Arc::clone(&takeovers), Arc::clone(&takeovers));
+    let (starting, idling) = (Arc::clone(&takeovers), Arc::clone(&takeovers));
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(schedulers)
         // Runs go inline on these threads, so their stacks are those of runs.
         .thread_stack_size(stack_bytes_for(Limits::default().memory_bytes))
         .on_thread_start(move || starting.thread_started(schedulers))
-        .on_thread_park(move || parking.schedules())
+        .on_thread_park(move || idling.schedules())
         .enable_all()
         .build()
         .map_err(|error| WorkerError::Io { what: "start the runtime", error })?;

@@ -24,7 +24,8 @@ fn kill_worker_in_a_run(appliance: &Appliance) {
         let before = spent().unwrap();
         until("the run spins", || spent().is_some_and(|now| now > before + 10));
         kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
-        assert!(lost.join().unwrap().is_err(), "its connection is cut off");
+        let answer = lost.join().unwrap().expect("its client gets an answer");
+        assert_eq!((answer.status, &answer.json()["code"]), (502, &json!("worker-lost")));
     });
 }
 

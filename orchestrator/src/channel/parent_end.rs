@@ -2,26 +2,28 @@
 //!
 //! Past the bound the socket is not read, so that the worker feels it. Calls are futures of the one reading task:
 //! the host mostly waits on the store, and a task a call would cost more than the call.
+//!
+//! The socket is registered for reading only: one registered for writing as well wakes its owner each time the other
+//! end has read, which is for every answer.
 
-use super::{FrameError, LENGTH_BYTES, claimed_length, decode, encode};
-use bytes::{Buf, BytesMut};
+use super::incoming::Incoming;
+use super::{FrameError, decode, encode};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use picloud_model::problem::Code;
 use picloud_model::protocol::{Caller, ServiceFailure, ServiceReply, ServiceRequest, ToParent, ToWorker};
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::os::unix::net::UnixStream as PlainStream;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
 /// Calls of one worker that the host works on at once.
 const CALLS_IN_FLIGHT_MAX: usize = 256;
 /// Frames that wait to be written to a worker.
 const OUTGOING_FRAMES_MAX: usize = 256;
-/// First size of the read buffer.
-const BUFFER_BYTES: usize = 8 * 1024;
-/// Largest frame after which the buffer it took is kept.
-const BUFFER_BYTES_KEPT: usize = 256 * 1024;
 /// Frames written with one system call.
 const WRITE_BATCH_FRAMES: usize = 64;
 
@@ -53,28 +55,45 @@ impl Outgoing {
 
 /// Takes a worker's socket: the way to it, and a future that serves it until the connection is over and says why.
 pub fn open<A: Answerer>(stream: UnixStream, answerer: A) -> (Outgoing, impl Future<Output = FrameError> + Send) {
-    let (reading, writing) = stream.into_split();
     let (sender, receiver) = mpsc::channel(OUTGOING_FRAMES_MAX);
     let replies = sender.clone();
     let serve = async move {
+        let (writing, frames) = match Frames::of(stream) {
+            Ok(both) => both,
+            Err(error) => return error.into(),
+        };
         tokio::select! {
             error = write_all(writing, receiver) => error,
-            error = read_all(Frames::new(reading), replies, &answerer) => error,
+            error = read_all(frames, replies, &answerer) => error,
         }
     };
     (Outgoing(sender), serve)
 }
 
-async fn write_all(mut writing: OwnedWriteHalf, mut receiver: mpsc::Receiver<Vec<u8>>) -> FrameError {
+async fn write_all(mut writing: PlainStream, mut receiver: mpsc::Receiver<Vec<u8>>) -> FrameError {
     let mut batch = Vec::with_capacity(WRITE_BATCH_FRAMES);
     while receiver.recv_many(&mut batch, WRITE_BATCH_FRAMES).await > 0 {
         let bytes = if batch.len() == 1 { batch.swap_remove(0) } else { batch.concat() };
         batch.clear();
-        if let Err(error) = writing.write_all(&bytes).await {
-            return error.into();
+        let mut left = bytes.as_slice();
+        while !left.is_empty() {
+            let written = match writing.write(left) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => room(&writing).await.map(|()| 0),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(0),
+                written => written,
+            };
+            match written {
+                Ok(written) => left = &left[written..],
+                Err(error) => return error.into(),
+            }
         }
     }
     FrameError::Closed
+}
+
+/// Waits until the worker has read enough for more to be written.
+async fn room(writing: &PlainStream) -> io::Result<()> {
+    pipe::Sender::from_owned_fd_unchecked(writing.try_clone()?.into())?.writable().await
 }
 
 async fn read_all(mut frames: Frames, replies: mpsc::Sender<Vec<u8>>, answerer: &impl Answerer) -> FrameError {
@@ -118,39 +137,38 @@ async fn answer(
     })
 }
 
-/// Cuts the stream into frames. Dropping `next` between two polls loses nothing.
+/// The frames that arrive. Dropping `next` between two polls loses nothing.
 struct Frames {
-    reading: OwnedReadHalf,
-    buffer: BytesMut,
+    /// One direction of the socket, which is what a pipe is.
+    reading: pipe::Receiver,
+    incoming: Incoming,
+    /// What the last read brought and nobody has taken; nothing is read before it is empty.
+    arrived: VecDeque<Result<ToParent, FrameError>>,
 }
 
 impl Frames {
-    fn new(reading: OwnedReadHalf) -> Self {
-        Self { reading, buffer: BytesMut::with_capacity(BUFFER_BYTES) }
+    /// A socket's two sides: what writes to it, and the frames from it.
+    fn of(stream: UnixStream) -> io::Result<(PlainStream, Self)> {
+        // Both stay non-blocking.
+        let writing = stream.into_std()?;
+        let reading = pipe::Receiver::from_owned_fd_unchecked(writing.try_clone()?.into())?;
+        Ok((writing, Self { reading, incoming: Incoming::new(), arrived: VecDeque::new() }))
     }
 
     async fn next(&mut self) -> Result<ToParent, FrameError> {
         loop {
-            if let Some(frame) = self.cut()? {
-                return Ok(frame);
+            if let Some(frame) = self.arrived.pop_front() {
+                return frame;
             }
-            if self.reading.read_buf(&mut self.buffer).await? == 0 {
-                return Err(if self.buffer.is_empty() { FrameError::Closed } else { FrameError::Truncated });
+            let bytes = self.reading.read(self.incoming.room()).await?;
+            let arrived = &mut self.arrived;
+            let taken = self.incoming.take(bytes, |frame| {
+                arrived.push_back(decode(frame));
+                Ok(())
+            });
+            if let Err(error) = taken {
+                arrived.push_back(Err(error));
             }
         }
-    }
-
-    fn cut(&mut self) -> Result<Option<ToParent>, FrameError> {
-        let Some(length) = self.buffer.first_chunk::<LENGTH_BYTES>() else { return Ok(None) };
-        let claimed = claimed_length(*length)?;
-        if self.buffer.len() < LENGTH_BYTES + claimed {
-            return Ok(None);
-        }
-        let frame = decode(&self.buffer[LENGTH_BYTES..LENGTH_BYTES + claimed]);
-        self.buffer.advance(LENGTH_BYTES + claimed);
-        if self.buffer.is_empty() && claimed > BUFFER_BYTES_KEPT {
-            self.buffer = BytesMut::with_capacity(BUFFER_BYTES);
-        }
-        frame.map(Some)
     }
 }

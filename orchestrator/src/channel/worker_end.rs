@@ -2,17 +2,19 @@
 //!
 //! Writing: a frame goes out on the caller's thread with one system call; only when the parent does not read fast
 //! enough does the rest wait in a bounded buffer that a flusher thread empties, so that a call never waits longer
-//! than its deadline, not even for room. Reading: one thread hands the *bytes* of an answer to whoever waits, so
-//! that the memory of the decoded answer is charged to the run it is for. Every wait is on a condition, none polls.
+//! than its deadline, not even for room. Reading: one thread hands the *bytes* of answers to whoever waits, so
+//! that the memory of a decoded answer is charged to the run it is for. Every wait is on a condition, none polls.
 
-use super::{FrameError, decode, encode, read_frame};
+use super::incoming::Incoming;
+use super::{FrameError, decode, encode};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};
 use picloud_model::problem::Code;
 use picloud_model::protocol::{Caller, ServiceFailure, ServiceReply, ServiceRequest, ToParent, ToWorker};
 use serde::Deserialize;
 use std::collections::HashMap;
-use std::io::Write;
-use std::os::fd::AsRawFd;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -52,11 +54,30 @@ enum Waiting {
     Task(oneshot::Sender<Vec<u8>>),
 }
 
-/// The place where an answer's bytes are laid for a thread.
+/// The place where an answer's bytes are laid for a thread, while whoever lays them has `waiting` locked.
 #[derive(Default)]
 struct Answer {
     bytes: Mutex<Option<Vec<u8>>>,
     here: Condvar,
+}
+
+thread_local! {
+    /// A thread waits for one answer at a time.
+    static ANSWER: Arc<Answer> = Arc::default();
+}
+
+/// Reads once there is something to read.
+///
+/// A thread that waits in `read` is also woken whenever the *other* end reads, for that makes room to write; one that
+/// waits in `poll` for bytes is not. There is a read at the other end for nearly every call.
+fn read(stream: &mut UnixStream, buffer: &mut [u8]) -> io::Result<usize> {
+    loop {
+        let polled = poll(&mut [PollFd::new(stream.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE);
+        match polled.map_err(io::Error::from).and_then(|_ready| stream.read(buffer)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read,
+        }
+    }
 }
 
 /// Enough of a [`ToWorker`] to see whom it is for, with its variants in the same order.
@@ -97,8 +118,9 @@ impl WorkerEnd {
         });
         let reader = Arc::clone(&end);
         std::thread::Builder::new().name("channel-read".to_owned()).stack_size(512 * 1024).spawn(move || {
+            let mut incoming = Incoming::new();
             let error = loop {
-                if let Err(error) = reader.read_one(&mut reading, &mut others) {
+                if let Err(error) = reader.read_some(&mut reading, &mut incoming, &mut others) {
                     break error;
                 }
             };
@@ -121,13 +143,15 @@ impl WorkerEnd {
     ) -> Result<ServiceReply, ServiceFailure> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let frame = call_frame(id, caller, deadline, request)?;
-        let answer = Arc::new(Answer::default());
+        let answer = ANSWER.with(Arc::clone);
         lock(&self.waiting).insert(id, Waiting::Thread(Arc::clone(&answer)));
-        let bytes = if self.send_until(&frame, deadline) { answer.wait_until(deadline) } else { None };
-        let Some(bytes) = bytes else {
+        let mut bytes = if self.send_until(&frame, deadline) { answer.wait_until(deadline) } else { None };
+        if bytes.is_none() {
             lock(&self.waiting).remove(&id);
-            return Err(too_late());
-        };
+            // It may have come in the last moment, and must not be there for the thread's next call.
+            bytes = lock(&answer.bytes).take();
+        }
+        let Some(bytes) = bytes else { return Err(too_late()) };
         let result = decode::<ToWorker>(&bytes);
         // Given back rather than freed: the buffer was never charged to this run, so it must not be credited.
         self.give_back(bytes);
@@ -230,32 +254,67 @@ impl WorkerEnd {
         }
     }
 
-    fn read_one(&self, stream: &mut UnixStream, others: &mut impl FnMut(ToWorker)) -> Result<(), FrameError> {
-        let mut frame = {
+    /// Waits for bytes and hands out every frame that is whole then.
+    fn read_some(
+        &self,
+        reading: &mut UnixStream,
+        incoming: &mut Incoming,
+        others: &mut impl FnMut(ToWorker),
+    ) -> Result<(), FrameError> {
+        let mut answers = Vec::new();
+        let arrived = read(reading, incoming.room())?;
+        let taken = incoming.take(arrived, |frame| {
+            let address = postcard::take_from_bytes::<Address>(frame)
+                .map_err(|source| FrameError::Garbage { len: frame.len(), source })?
+                .0;
+            if let Address::Reply { id } = address {
+                answers.push((id, self.buffer_with(frame)));
+            } else {
+                // It may wait for whatever it waits for; those before it do not.
+                self.lay(std::mem::take(&mut answers));
+                others(decode(frame)?);
+            }
+            Ok(())
+        });
+        self.lay(answers);
+        taken
+    }
+
+    fn buffer_with(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut buffer = {
             let mut spare = lock(&self.spare);
             spare.truncate(SPARE_BUFFERS_MAX);
             spare.pop().unwrap_or_default()
         };
-        if frame.capacity() > SPARE_BUFFER_BYTES_MAX {
-            frame = Vec::new();
+        if buffer.capacity() > SPARE_BUFFER_BYTES_MAX {
+            buffer = Vec::new();
         }
-        read_frame(stream, &mut frame)?;
-        let address = postcard::take_from_bytes::<Address>(&frame)
-            .map_err(|source| FrameError::Garbage { len: frame.len(), source })?
-            .0;
-        let Address::Reply { id } = address else {
-            others(decode(&frame)?);
-            return Ok(());
-        };
-        let waiting = lock(&self.waiting).remove(&id);
-        match waiting {
-            Some(Waiting::Thread(answer)) => answer.lay(frame),
-            // A send to a task that gave up gives the bytes back; they are not needed.
-            Some(Waiting::Task(sender)) => drop(sender.send(frame)),
-            // Too late: whoever asked has met its deadline.
-            None => self.give_back(frame),
+        buffer.clear();
+        buffer.extend_from_slice(bytes);
+        buffer
+    }
+
+    /// Lays every answer where it is waited for, and wakes nobody before all are laid: who is woken takes the
+    /// processor, and the others would wait for that.
+    fn lay(&self, answers: Vec<(u64, Vec<u8>)>) {
+        let mut laid = Vec::with_capacity(answers.len());
+        let mut waiting = lock(&self.waiting);
+        for (id, bytes) in answers {
+            match waiting.remove(&id) {
+                Some(Waiting::Thread(answer)) => {
+                    *lock(&answer.bytes) = Some(bytes);
+                    laid.push(answer);
+                }
+                // A send to a task that gave up gives the bytes back; they are not needed.
+                Some(Waiting::Task(sender)) => drop(sender.send(bytes)),
+                // Too late: whoever asked has met its deadline.
+                None => self.give_back(bytes),
+            }
         }
-        Ok(())
+        drop(waiting);
+        for answer in laid {
+            answer.here.notify_one();
+        }
     }
 
     fn give_back(&self, buffer: Vec<u8>) {
@@ -265,11 +324,6 @@ impl WorkerEnd {
 }
 
 impl Answer {
-    fn lay(&self, bytes: Vec<u8>) {
-        *lock(&self.bytes) = Some(bytes);
-        self.here.notify_one();
-    }
-
     fn wait_until(&self, deadline: Instant) -> Option<Vec<u8>> {
         let mut bytes = lock(&self.bytes);
         loop {
@@ -307,6 +361,7 @@ fn too_late() -> ServiceFailure {
 
 #[cfg(test)]
 mod tests {
+    use super::super::read_frame;
     use super::*;
     use picloud_model::protocol::{Snapshot, WorkerSettings};
     use picloud_model::{AppId, ContentHash, ExecutionId};

@@ -71,6 +71,7 @@ pub(super) async fn run<A: Answer>(
     let mut draining = pin!(reached(stage.clone(), Stage::Draining));
     let mut closing = pin!(reached(stage.clone(), Stage::Closing));
     let mut listening = false;
+    let mut shutting_down = false;
     let mut watch = Watch::new(&settings, &shared);
     let end = poll_fn(|cx| {
         if Pin::new(&mut connection).poll(cx).is_ready() {
@@ -80,7 +81,8 @@ pub(super) async fn run<A: Answer>(
         if !listening || stage.has_changed().unwrap_or(true) {
             listening = true;
             stage.mark_unchanged();
-            if draining.as_mut().poll(cx).is_ready() {
+            if !shutting_down && draining.as_mut().poll(cx).is_ready() {
+                shutting_down = true;
                 Pin::new(&mut connection).graceful_shutdown();
                 if Pin::new(&mut connection).poll(cx).is_ready() {
                     return Poll::Ready(End::Closed);

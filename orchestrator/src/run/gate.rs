@@ -266,7 +266,7 @@ mod tests {
             cause: "GET /".to_owned(),
             started_at: 0,
         };
-        permit.announce(&run);
+        permit.announce(&run, None);
         assert_eq!(gate.in_flight.read(), [run]);
         drop(permit);
         assert!(gate.in_flight.read().is_empty());

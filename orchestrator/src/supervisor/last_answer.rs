@@ -66,3 +66,43 @@ fn problem(run: &LostRun) -> Problem {
     problem.execution_id = Some(run.execution_id);
     problem
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use picloud_model::{AppId, ExecutionId};
+    use std::io::Read;
+
+    #[tokio::test]
+    async fn a_client_whose_run_is_not_named_is_told_nothing_and_what_is_no_connection_holds_nobody_up() {
+        let run = |execution_id| LostRun {
+            app: AppId(1),
+            script: "spin".to_owned(),
+            version: 7,
+            execution_id,
+            cause: "GET /".to_owned(),
+            started_at: 0,
+        };
+        let (named, over, odd) = (ExecutionId::new(), ExecutionId::new(), ExecutionId::new());
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let connect = || {
+            let client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            (client, listener.accept().unwrap().0.into())
+        };
+        let ((mut told, one), (mut closed, two)) = (connect(), connect());
+        let file = tempfile::tempfile().unwrap().into();
+        let parked = |execution_id, connection| ParkedClient { execution_id, head_only: false, connection };
+        let clients = vec![parked(odd, file), parked(named, one), parked(over, two)];
+        let telling = tokio::spawn(give(due(&[run(named), run(odd)], clients)));
+        let heard = tokio::task::spawn_blocking(move || {
+            let (mut first, mut second) = (String::new(), String::new());
+            told.read_to_string(&mut first).unwrap();
+            closed.read_to_string(&mut second).unwrap();
+            (first, second)
+        });
+        let (first, second) = heard.await.unwrap();
+        telling.await.unwrap();
+        assert!(first.contains("`spin` version 7") && first.contains(&named.to_string()), "{first}");
+        assert_eq!(second, "");
+    }
+}

@@ -39,6 +39,28 @@ pub(crate) async fn try_get(address: SocketAddr, path: &str) -> std::io::Result<
     tokio::time::timeout(PATIENCE, exchange).await.expect("an answer within the test's patience")
 }
 
+/// A connection of which nothing is asked yet.
+pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
+    TcpStream::connect(address).await.unwrap()
+}
+
+/// One short answer of a connection that stays open: what comes up to its announced length.
+pub(crate) async fn read_answer(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.to_lowercase().split_once("content-length: ").unwrap().1.to_owned();
+            let length: usize = length.lines().next().unwrap().parse().unwrap();
+            if body.len() == length {
+                return text;
+            }
+        }
+        let read = tokio::time::timeout(PATIENCE, stream.read_buf(&mut bytes)).await;
+        assert_ne!(read.expect("an answer within the test's patience").unwrap(), 0, "{text}");
+    }
+}
+
 /// `GET path`, which must be answered.
 pub(crate) async fn get(address: SocketAddr, path: &str) -> Answer {
     try_get(address, path).await.unwrap_or_else(|error| panic!("GET {path}: {error}"))

@@ -1,6 +1,6 @@
 //! Workers that die, lie or are left alone.
 
-use crate::client::{get, try_get, until};
+use crate::client::{connect, get, read_answer, try_get, until};
 use crate::fake_host::{FakeHost, serve, supervise};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -10,12 +10,25 @@ use picloud_model::{AppId, Code};
 use picloud_orchestrator::supervisor::Supervisor;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 /// A worker that is back within this is back at once, also on a busy machine; what is promised is measured elsewhere.
 const BACK_AT_ONCE: Duration = Duration::from_secs(2);
 
 /// Calls the host, which never answers: under way until the worker dies.
 const STALLS: &str = r#"kv::collection("c").has("k")"#;
+
+/// Calls the host, so it runs on the pool.
+const COUNTS: &str = r#"kv::collection("c").incr("n", 1)"#;
+
+/// What comes until the connection ends; a reset is an end too.
+async fn read_to_end(stream: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut bytes)).await;
+    let _closed_or_reset = read.expect("the connection ends");
+    String::from_utf8(bytes).unwrap()
+}
 
 fn kill_worker(supervisor: &Supervisor) -> u32 {
     let pid = supervisor.worker_pid().expect("there is a worker");
@@ -48,14 +61,61 @@ pub(crate) async fn a_killed_worker_is_back_and_no_connection_is_refused() {
 
 pub(crate) async fn the_runs_under_way_are_named_when_the_worker_dies() {
     let (host, supervisor, address) = serve(Limits::default(), &[("stalls", STALLS), ("hello", "1")]).await;
-    let under_way = tokio::spawn(async move { try_get(address, "/demo/stalls").await.is_err() });
+    let under_way = tokio::spawn(async move { get(address, "/demo/stalls").await });
     assert_eq!(get(address, "/demo/hello").await.status, 200);
     until(&host.stalled, |count| *count == 1).await;
     kill_worker(&supervisor);
     let lost = until(&host.lost, |lost| !lost.is_empty()).await;
     assert_eq!(lost.len(), 1, "the run that had ended is not blamed: {lost:?}");
     assert_eq!((lost[0].script.as_str(), lost[0].cause.as_str()), ("stalls", "GET /demo/stalls"));
-    assert!(under_way.await.unwrap(), "its client sees a broken connection");
+    let answer = under_way.await.unwrap();
+    let problem = answer.json();
+    assert_eq!((answer.status, problem["code"].as_str()), (502, Some("worker-lost")), "{answer:?}");
+    assert!(answer.head.starts_with("HTTP/1.1 502 Bad Gateway\r\n"), "{answer:?}");
+    for header in ["content-type: application/problem+json", "connection: close"] {
+        assert!(answer.head.contains(header), "{answer:?}");
+    }
+    assert!(problem["detail"].as_str().unwrap().contains("`stalls` version 1"), "{problem}");
+    assert_eq!(problem["execution_id"], lost[0].execution_id.to_string());
+    supervisor.stop().await;
+}
+
+pub(crate) async fn of_a_dead_workers_clients_only_those_with_a_run_under_way_get_an_answer() {
+    let (host, supervisor, address) = serve(Limits::default(), &[("stalls", STALLS), ("count", COUNTS)]).await;
+    let mut finished = connect(address).await;
+    finished.write_all(b"GET /demo/count HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    assert!(read_answer(&mut finished).await.ends_with("\r\n\r\n1"), "a run on the pool, answered");
+    let mut silent = connect(address).await;
+    // Both on one connection, the second sent before the first is answered.
+    let mut pipelined = connect(address).await;
+    let two =
+        b"GET /demo/count HTTP/1.1\r\nhost: localhost\r\n\r\nGET /demo/stalls HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    pipelined.write_all(two).await.unwrap();
+    let mut head = connect(address).await;
+    head.write_all(b"HEAD /demo/stalls HTTP/1.1\r\nhost: localhost\r\n\r\n").await.unwrap();
+    until(&host.stalled, |count| *count == 2).await;
+    kill_worker(&supervisor);
+    assert_eq!(read_to_end(&mut finished).await, "", "no second answer");
+    assert_eq!(read_to_end(&mut silent).await, "");
+    let both = read_to_end(&mut pipelined).await;
+    assert!(both.starts_with("HTTP/1.1 200 OK") && both.matches("HTTP/1.1 ").count() == 2, "{both}");
+    assert!(both.contains("HTTP/1.1 502 Bad Gateway") && both.ends_with('}'), "{both}");
+    let no_body = read_to_end(&mut head).await;
+    assert!(no_body.starts_with("HTTP/1.1 502 Bad Gateway") && no_body.ends_with("\r\n\r\n"), "{no_body}");
+    supervisor.stop().await;
+}
+
+pub(crate) async fn the_client_of_an_inline_run_that_turned_long_is_answered_too() {
+    let long = r#"if "long" in ctx.request.query { kv::collection("c").has("k") } else { 1 }"#;
+    let (host, supervisor, address) = serve(Limits::default(), &[("sometimes", long)]).await;
+    for _ in 0..20 {
+        assert_eq!(get(address, "/demo/sometimes").await.status, 200);
+    }
+    let under_way = tokio::spawn(async move { get(address, "/demo/sometimes?long").await });
+    until(&host.stalled, |count| *count == 1).await;
+    kill_worker(&supervisor);
+    let answer = under_way.await.unwrap();
+    assert_eq!((answer.status, answer.json()["code"].as_str()), (502, Some("worker-lost")), "{answer:?}");
     supervisor.stop().await;
 }
 

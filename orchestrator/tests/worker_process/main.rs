@@ -35,6 +35,8 @@ const TESTS: &[(&str, Test)] = tests! {
     requests::a_static_file_comes_through_the_channel,
     crashes::a_killed_worker_is_back_and_no_connection_is_refused,
     crashes::the_runs_under_way_are_named_when_the_worker_dies,
+    crashes::of_a_dead_workers_clients_only_those_with_a_run_under_way_get_an_answer,
+    crashes::the_client_of_an_inline_run_that_turned_long_is_answered_too,
     crashes::after_a_death_that_no_run_is_named_for_inline_runs_are_named_too,
     crashes::a_run_asked_for_fails_as_worker_lost_when_the_worker_dies,
     crashes::a_worker_that_speaks_garbage_is_given_up_with_its_reason,

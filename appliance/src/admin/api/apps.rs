@@ -1,4 +1,4 @@
-//! Apps.
+//! `/apps` and `/apps/{app}`: apps are listed, made, shown, changed and removed.
 
 use crate::admin::body::{Json, done, json, ok};
 use crate::admin::caller::{Asked, InApp, Seen, State};

@@ -1,4 +1,4 @@
-//! Routes.
+//! `/apps/{app}/routes`: routes are listed, shown, added and removed, each checked for ambiguity.
 
 use crate::admin::body::{Json, done, json, ok};
 use crate::admin::caller::{Asked, InApp, Named, Seen, State};
