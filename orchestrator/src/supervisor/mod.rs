@@ -85,7 +85,7 @@ pub enum SupervisorError {
 /// Whom workers ask; answered from the store (appliance) or from an appliance (node).
 #[async_trait::async_trait]
 pub trait Host: Send + Sync {
-    /// Answers one call of a run.
+    /// Answers one call of a run. It is given up when `deadline` is over; one that asks further passes the time on.
     async fn call(
         &self,
         caller: Caller,
