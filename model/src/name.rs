@@ -5,7 +5,8 @@ use crate::problem::{Code, Problem};
 /// Namespaces of the SDK, present and planned: a module of that name could never be reached.
 pub const RESERVED_MODULE_NAMES: &[&str] = &[
     "kv", "files", "pubsub", "timer", "http", "scripts", "env", "secrets", "log", "json", "time", "crypto", "base64",
-    "url", "html", "uuid", "regex", "csv", "ctx", "global", "xml", "yaml", "math", "tz", "stream", "mqtt", "gpio",
+    "url", "html", "uuid", "regex", "csv", "ctx", "global", "sdk", "xml", "yaml", "math", "tz", "stream", "mqtt",
+    "gpio",
 ];
 
 /// Refuses an app name that is not `[a-z][a-z0-9-]{0,62}`.

@@ -168,6 +168,10 @@ mod tests {
         }
         assert!(!known("kv", "everything") && !known("nothing", "get"));
         assert!(known("", "respond") && known("", "http_error"));
+        for name in namespaces().chain(RESERVED.iter().copied()) {
+            let refused = picloud_model::name::RESERVED_MODULE_NAMES.contains(&name);
+            assert!(refused, "no module may be called `{name}`: add it to RESERVED_MODULE_NAMES");
+        }
         assert!(is_reserved("pubsub") && is_reserved("ctx") && !is_reserved("units"));
     }
 
