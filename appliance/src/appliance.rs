@@ -1,12 +1,22 @@
 //! The running appliance: what is started, in which order, and how it ends.
 
 use crate::admin;
+use crate::backup;
 use crate::config::Config;
+use crate::doors;
 use crate::host::StoreHost;
+use crate::keys::{self, KeyRing};
+use crate::logs::Tail;
+use crate::metrics::{Gauges, Metrics, ProcessUsage};
 use crate::registry::Registry;
-use crate::tasks::{history, kv_expiry, retention};
+use crate::secrets::{self, Vault};
+use crate::tasks::{history, kv_expiry, refusals, retention};
+use crate::watch;
+use picloud_model::audit::{Act, RefusedAct};
+use picloud_model::backoff::Backoff;
 use picloud_model::clock::{Clock, SystemClock};
 use picloud_model::execution::Execution;
+use picloud_model::principal::Principal;
 use picloud_model::protocol::WorkerSettings;
 use picloud_orchestrator::supervisor::{Supervisor, SupervisorConfig, SupervisorError};
 use picloud_store::{OpenError, OpenSettings, Store, StoreError};
@@ -16,8 +26,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// Connections that wait while the worker is restarted.
-const INGRESS_BACKLOG: i32 = 1_024;
 /// How long requests of the admin API may go on after the end was asked for.
 const ADMIN_DRAIN: Duration = Duration::from_secs(2);
 
@@ -53,6 +61,9 @@ pub enum StartError {
     /// The admin socket is taken or cannot be made.
     #[error(transparent)]
     Admin(#[from] admin::ListenError),
+    /// The admin address is taken or not ours, or there is no certificate.
+    #[error(transparent)]
+    Https(#[from] admin::HttpsError),
     /// Workers cannot run as that user.
     #[error("worker_user `{0}` is no user of this machine\nhint: create it, or leave the setting out")]
     NoSuchUser(String),
@@ -78,13 +89,32 @@ pub struct Appliance {
     pub changes: tokio::sync::Mutex<()>,
     /// Woken when an entry gets a time to live.
     pub expiry: kv_expiry::ExpirySignal,
+    /// The API keys.
+    pub keys: Arc<KeyRing>,
+    /// Who showed wrong keys, and has to wait.
+    pub backoff: Mutex<Backoff>,
+    /// The apps' secrets.
+    pub vault: Arc<Vault>,
+    /// Finished runs.
+    pub history: history::History,
+    /// What scripts log.
+    pub tail: Tail,
+    /// What changes.
+    pub watch: watch::Hub,
+    /// Answers that go on.
+    pub streams: watch::Streams,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// One backup at a time.
+    pub backups: backup::contents::Turn,
     /// This machine's name.
     pub node: String,
     config: Config,
     ingress_addr: SocketAddr,
     started: Instant,
-    history: history::History,
     admin: admin::Listening,
+    https: Option<Arc<admin::Https>>,
+    refusals: refusals::Refusals,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -96,41 +126,38 @@ impl Appliance {
         say_what_has_no_effect(&config);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = picloud_store::open(OpenSettings::new(&settings.data_dir), Arc::clone(&clock)).await?;
-        let (ingress, ingress_addr) = bind_ingress(settings.ingress_addr)?;
+        backup::contents::remove_leftovers(&settings.data_dir);
+        let (ingress, ingress_addr) = doors::ingress(settings.ingress_addr)?;
         let socket = admin::bind(&settings.admin_socket, dev)?;
+        let node = node_name();
+        let https = doors::https(&config, dev, &node, &clock).await?;
+        let keys = Arc::new(KeyRing::default());
+        keys.load(store.as_ref()).await.map_err(StartError::Store)?;
 
         let registry = Arc::new(Registry::new(Arc::clone(&store)));
-        let history = history::History::new(on_executions);
+        let vault = Arc::new(Vault::new(Arc::clone(&store), &settings.data_dir));
+        let (tail, metrics) = (Tail::default(), Arc::new(Metrics::default()));
+        let history = history::History::new(Arc::clone(&store), Arc::clone(&vault), tail.clone(), on_executions);
         let expiry = kv_expiry::ExpirySignal::default();
-        let node = node_name();
         let host = Arc::new(StoreHost {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
             registry: Arc::clone(&registry),
             history: history.clone(),
+            vault: Arc::clone(&vault),
+            metrics: Arc::clone(&metrics),
             expiry: expiry.clone(),
+            keys: Arc::clone(&keys),
             node: node.clone(),
         });
-        let supervisor = SupervisorConfig {
-            executable: std::env::current_exe().map_err(StartError::Executable)?,
-            ingress,
-            settings: WorkerSettings {
-                node: node.clone(),
-                concurrency: settings.concurrency,
-                module_cache_entries: settings.module_cache_size,
-            },
-            run_as: run_as(settings.worker_user.as_deref())?,
-        };
+        let supervisor = worker_of(&config, ingress, &node)?;
         // The apps are read while the worker's process comes up.
         let (read, started) = tokio::join!(registry.load(), Supervisor::start(supervisor, host));
         read.map_err(StartError::Store)?;
         let supervisor = started.map_err(StartError::Worker)?;
         registry.attach(supervisor.clone());
 
-        let mut tasks = JoinSet::new();
-        tasks.spawn(history::run(history.clone(), Arc::clone(&store)));
-        tasks.spawn(kv_expiry::run(Arc::clone(&store), Arc::clone(&clock), expiry.clone()));
-        tasks.spawn(retention::run(Arc::clone(&store), Arc::clone(&clock)));
+        let watch = watch::Hub::new(Arc::clone(&store));
         let appliance = Arc::new(Self {
             store,
             clock,
@@ -138,16 +165,40 @@ impl Appliance {
             supervisor,
             changes: tokio::sync::Mutex::new(()),
             expiry,
+            keys,
+            backoff: Mutex::default(),
+            vault,
+            history,
+            tail,
+            watch,
+            streams: watch::Streams::default(),
+            metrics,
+            backups: backup::contents::Turn::default(),
             node,
             config,
             ingress_addr,
             started: Instant::now(),
-            history,
             admin: admin::Listening::default(),
-            tasks: Mutex::new(tasks),
+            https: https.map(Arc::new),
+            refusals: refusals::Refusals::default(),
+            tasks: Mutex::default(),
         });
-        appliance.admin.serve(socket, Arc::clone(&appliance));
+        appliance.begin_tasks();
+        appliance.admin.serve(socket, appliance.https.clone(), &appliance);
         Ok(appliance)
+    }
+
+    /// Begins what goes on without anybody asking.
+    fn begin_tasks(&self) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let (store, clock) = (|| Arc::clone(&self.store), || Arc::clone(&self.clock));
+        tasks.spawn(history::run(self.history.clone()));
+        tasks.spawn(watch::run(self.watch.clone()));
+        tasks.spawn(secrets::check(Arc::clone(&self.vault), Arc::clone(&self.registry)));
+        tasks.spawn(kv_expiry::run(store(), clock(), self.expiry.clone()));
+        tasks.spawn(retention::run(store(), clock(), self.config.settings.versions_kept()));
+        tasks.spawn(refusals::run(self.refusals.clone(), store()));
+        tasks.spawn(keys::flush_hourly(Arc::clone(&self.keys), store()));
     }
 
     /// Where routes are answered; the port is the real one, also where 0 was asked for.
@@ -160,9 +211,35 @@ impl Appliance {
         &self.config.settings.admin_socket
     }
 
+    /// The admin API over the network, where it is on.
+    pub fn https(&self) -> Option<&admin::Https> {
+        self.https.as_deref()
+    }
+
+    /// Ends when the appliance stops, for answers that go on for long.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.admin.ended()
+    }
+
+    /// The keys have changed in the store: from now on, everybody goes by them.
+    pub async fn keys_changed(&self) -> Result<(), StoreError> {
+        let read = self.keys.load(self.store.as_ref()).await;
+        // Also where they could not be read: what was revoked is gone from memory already.
+        if let Err(error) = self.supervisor.keys_changed(self.keys.for_workers()).await {
+            tracing::warn!(%error, "the worker did not take the changed API keys in time; its successor will");
+        }
+        read
+    }
+
     /// Where data lives.
     pub fn data_dir(&self) -> &Path {
         &self.config.settings.data_dir
+    }
+
+    /// Copies everything for a backup, and writes that down.
+    pub async fn back_up(&self, act: &Act) -> Result<backup::contents::Contents, backup::BackupError> {
+        let source = backup::contents::Source::of(&self.config.settings, &self.node);
+        backup::contents::Contents::gather(source, self.store.as_ref(), &self.backups, act).await
     }
 
     /// How long it has been running.
@@ -170,14 +247,49 @@ impl Appliance {
         self.started.elapsed()
     }
 
-    /// Keeps finished runs, soon.
-    pub fn keep(&self, executions: Vec<Execution>) {
-        self.history.push(executions);
+    /// What `who` does now, from `from`.
+    pub fn act(&self, who: Principal, from: &str) -> Act {
+        Act { who, from: from.to_owned(), at: self.clock.now_ms(), message: None }
     }
 
-    /// Stores the finished runs that wait for company.
-    pub async fn keep_now(&self) {
-        self.history.flush(self.store.as_ref()).await;
+    /// Writes down that something was refused, soon.
+    pub fn refused(&self, refused: RefusedAct) {
+        tracing::debug!(who = %refused.act.who.name, from = %refused.act.from, action = %refused.action, "refused");
+        self.metrics.refused();
+        self.refusals.push(refused);
+    }
+
+    /// Writes down now what was refused, for whoever reads the audit log.
+    pub async fn refused_now(&self) {
+        self.refusals.flush(self.store.as_ref(), false).await;
+    }
+
+    /// Keeps finished runs, soon.
+    pub fn keep(&self, executions: Vec<Execution>) {
+        self.history.push_kept(executions);
+    }
+
+    /// Bytes that the disk had to write since the start, for this process and its worker's.
+    pub fn bytes_written(&self) -> u64 {
+        let pids = [Some(std::process::id()), self.supervisor.worker_pid()];
+        pids.into_iter().flatten().filter_map(|pid| ProcessUsage::of(pid).written_bytes).sum()
+    }
+
+    /// What is as it is now, for the metrics.
+    pub fn gauges(&self) -> Gauges {
+        let apps = self.registry.all();
+        let scripts = || apps.iter().flat_map(|app| &app.scripts);
+        Gauges {
+            uptime_s: self.uptime().as_secs(),
+            history_waiting: self.history.waiting() as u64,
+            history_dropped: self.history.dropped(),
+            streams: self.streams.count() as u64,
+            audit_entries: u64::try_from(self.watch.newest()).unwrap_or(0),
+            apps: apps.len() as u64,
+            scripts: scripts().count() as u64,
+            quarantined: scripts().filter(|script| script.quarantined_after_crashes.is_some()).count() as u64,
+            keys: self.keys.count() as u64,
+        }
     }
 
     /// Takes nothing new, finishes what is under way, stores what waits.
@@ -186,8 +298,11 @@ impl Appliance {
             tracing::warn!("admin requests that were still under way were cut off");
         }
         self.supervisor.stop().await;
+        // Before its task is ended: what that has in hand would be lost.
+        self.history.flush().await;
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
-        self.history.flush(self.store.as_ref()).await;
+        self.refusals.flush(self.store.as_ref(), true).await;
+        self.keys.flush(self.store.as_ref()).await;
         // A socket file without a listener would only puzzle the next start.
         if let Err(error) = std::fs::remove_file(self.admin_socket()) {
             tracing::debug!(%error, "the admin socket's file could not be removed");
@@ -209,33 +324,26 @@ pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
 
 /// Settings that are accepted before what they set exists, so that a file can be written once.
 fn say_what_has_no_effect(config: &Config) {
-    for key in ["admin_addr", "mdns", "files_root"] {
+    for key in ["mdns", "files_root"] {
         if config.origins.contains_key(key) {
             tracing::info!(from = %config.origin(key), "`{key}` takes effect in a later version");
         }
     }
 }
 
-fn bind_ingress(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
-    let refuse = |source: std::io::Error| {
-        let hint = match source.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                let other = SocketAddr::from(([127, 0, 0, 1], addr.port().checked_add(1).unwrap_or(0)));
-                format!("another program listens there; end it, or choose another: --ingress-addr {other}")
-            }
-            std::io::ErrorKind::PermissionDenied => {
-                "ports below 1024 need CAP_NET_BIND_SERVICE; choose another: --ingress-addr 0.0.0.0:8080".to_owned()
-            }
-            _ => "choose an address of this machine: --ingress-addr 0.0.0.0:8080".to_owned(),
-        };
-        StartError::Ingress { addr, source, hint }
-    };
-    let listener = TcpListener::bind(addr).map_err(refuse)?;
-    let backlog = nix::sys::socket::Backlog::new(INGRESS_BACKLOG).expect("it is below the system's greatest");
-    // The standard library's own backlog is too short for the connections of one restart.
-    nix::sys::socket::listen(&listener, backlog).map_err(|error| refuse(error.into()))?;
-    let addr = listener.local_addr().map_err(refuse)?;
-    Ok((listener, addr))
+/// How workers are started.
+fn worker_of(config: &Config, ingress: TcpListener, node: &str) -> Result<SupervisorConfig, StartError> {
+    let settings = &config.settings;
+    Ok(SupervisorConfig {
+        executable: std::env::current_exe().map_err(StartError::Executable)?,
+        ingress,
+        settings: WorkerSettings {
+            node: node.to_owned(),
+            concurrency: settings.concurrency,
+            module_cache_entries: settings.module_cache_size,
+        },
+        run_as: run_as(settings.worker_user.as_deref())?,
+    })
 }
 
 fn run_as(user: Option<&str>) -> Result<Option<(u32, u32)>, StartError> {
@@ -249,7 +357,8 @@ fn run_as(user: Option<&str>) -> Result<Option<(u32, u32)>, StartError> {
     Ok(Some((user.uid.as_raw(), user.gid.as_raw())))
 }
 
-fn node_name() -> String {
+/// This machine's name.
+pub(crate) fn node_name() -> String {
     let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     name.filter(|name| !name.is_empty()).unwrap_or_else(|| "appliance".to_owned())
 }

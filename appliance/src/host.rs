@@ -1,17 +1,25 @@
 //! What workers ask, answered from the store; and what becomes of runs whose worker died.
 
+use crate::keys::KeyRing;
 use crate::kv;
+use crate::metrics::Metrics;
 use crate::registry::Registry;
+use crate::secrets::Vault;
 use crate::tasks::history::History;
 use crate::tasks::kv_expiry::ExpirySignal;
 use async_trait::async_trait;
+use picloud_model::audit::Act;
 use picloud_model::clock::{Clock, UnixMs};
 use picloud_model::execution::{Execution, Outcome, Usage};
 use picloud_model::ids::AppId;
 use picloud_model::problem::{Code, Problem};
-use picloud_model::protocol::{Caller, STATIC_CHUNK_BYTES_MAX, ServiceFailure, ServiceReply, ServiceRequest, Snapshot};
+use picloud_model::protocol::{
+    AppSnapshot, Caller, Counts, STATIC_CHUNK_BYTES_MAX, ScriptEntry, ServiceFailure, ServiceReply, ServiceRequest,
+    Snapshot, VersionEntry,
+};
+use picloud_model::script::{ModuleVersion, ScriptKind};
 use picloud_orchestrator::supervisor::{Host, HostError, LostRun};
-use picloud_store::Store;
+use picloud_store::{Store, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +36,14 @@ pub struct StoreHost {
     pub registry: Arc<Registry>,
     /// Where finished runs go.
     pub history: History,
+    /// The apps' secrets.
+    pub vault: Arc<Vault>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// Woken when an entry gets a time to live.
     pub expiry: ExpirySignal,
+    /// The API keys.
+    pub keys: Arc<KeyRing>,
     /// This machine's name.
     pub node: String,
 }
@@ -49,16 +63,25 @@ impl Host for StoreHost {
         if !self.registry.loaded().await {
             return Err(HostError("the apps could not be read from the store".to_owned()));
         }
-        Ok(Snapshot { revision: 0, apps: self.registry.all() })
+        self.metrics.worker_started();
+        Ok(Snapshot { revision: 0, apps: self.registry.all(), keys: self.keys.for_workers() })
     }
 
     fn executions(&self, executions: Vec<Execution>) {
         self.history.push(executions);
     }
 
+    fn counts(&self, counts: Counts) {
+        self.keys.were_used(&counts.keys_used, self.clock.now_ms());
+        self.metrics.add(&counts, |app| self.app_name(app));
+    }
+
     async fn worker_lost(&self, runs: Vec<LostRun>) {
         if let Some(suspect) = suspect(&runs) {
             self.count_crash(suspect).await;
+        }
+        for run in &runs {
+            self.metrics.run_lost(&self.app_name(run.app), &run.script);
         }
         let now = self.clock.now_ms();
         let lost = runs.into_iter().map(|run| self.lost_execution(run, now)).collect();
@@ -76,8 +99,12 @@ impl StoreHost {
                 kv::check(&request, &app.limits).map_err(from_problem)?;
                 let now = self.clock.now_ms();
                 let expires_at = kv::expires_at(&request, now);
+                let bytes = kv::bytes_to_write(&request);
                 let reply = self.store.kv(caller.app, request, now).await;
                 let reply = reply.map_err(|error| from_problem(crate::admin::from_store(error)))?;
+                if bytes > 0 && kv::has_written(&reply) {
+                    self.metrics.kv_written(&app.name, bytes);
+                }
                 if let Some(at) = expires_at {
                     self.expiry.expires(at);
                 }
@@ -96,7 +123,31 @@ impl StoreHost {
                     None => Err(failure(Code::NotFound, "the file is not stored any more")),
                 }
             }
+            ServiceRequest::Version { script, version } => {
+                let found = self.version(&app, &script, version).await;
+                found.map(ServiceReply::Version).map_err(|error| from_problem(crate::admin::from_store(error)))
+            }
+            ServiceRequest::Secret { script, name } => {
+                let read = self.vault.read(caller.app, &app.name, &script, &name).await;
+                read.map(ServiceReply::Secret).map_err(from_problem)
+            }
         }
+    }
+
+    /// A version that may not be live, with the modules it was saved with.
+    async fn version(&self, app: &AppSnapshot, script: &str, version: i64) -> Result<Option<VersionEntry>, StoreError> {
+        let Some((script, _live)) = self.store.script(app.id, script).await? else { return Ok(None) };
+        let Some(found) = self.store.version(script.id, version).await? else { return Ok(None) };
+        let Some(context) = self.store.version_context(script.id, version).await? else { return Ok(None) };
+        let modules = if context.recorded {
+            context.modules
+        } else {
+            // Saved before modules were written down with it: those of today are the best there is.
+            let modules = app.scripts.iter().filter(|script| script.kind == ScriptKind::Module);
+            let module = |it: &ScriptEntry| ModuleVersion { name: it.name.clone(), version: it.version, hash: it.hash };
+            modules.map(module).collect()
+        };
+        Ok(Some(VersionEntry { kind: found.kind, hash: found.hash, modules }))
     }
 
     /// Counts a crash against a version and, when it is one too many, stops running it.
@@ -105,7 +156,7 @@ impl StoreHost {
         let app = self.app_name(run.app);
         let crashes = self
             .store
-            .record_crash(run.app, &run.script, run.version, run.execution_id, QUARANTINE_AFTER_CRASHES, now)
+            .record_crash(run.app, &run.script, run.version, run.execution_id, QUARANTINE_AFTER_CRASHES, &Act::of_appliance(&self.node, now))
             .await
             .unwrap_or_else(|error| {
                 tracing::error!(%app, script = %run.script, %error, "a run that took its worker down could not be counted");

@@ -1,7 +1,7 @@
 //! Keys and values at the appliance's edge: what a worker or a person sends is checked here, again.
 
 use picloud_model::clock::UnixMs;
-use picloud_model::kv::{KvRequest, check_collection, check_key};
+use picloud_model::kv::{KvReply, KvRequest, check_collection, check_key};
 use picloud_model::limits::Limits;
 use picloud_model::problem::{Code, Problem};
 
@@ -38,6 +38,22 @@ pub fn expires_at(request: &KvRequest, now: UnixMs) -> Option<UnixMs> {
         KvRequest::Set { ttl_ms: Some(ttl_ms), .. } => Some(now.saturating_add_unsigned(*ttl_ms)),
         _ => None,
     }
+}
+
+/// Bytes of key and value that it writes, if it writes.
+pub fn bytes_to_write(request: &KvRequest) -> u64 {
+    let bytes = match request {
+        KvRequest::Set { key, value, .. } => key.len() + value.len(),
+        KvRequest::Incr { key, .. } => key.len() + size_of::<i64>(),
+        KvRequest::Delete { key, .. } => key.len(),
+        KvRequest::Get { .. } | KvRequest::Has { .. } | KvRequest::List { .. } => 0,
+    };
+    bytes as u64
+}
+
+/// Whether what asked for a write was one.
+pub fn has_written(reply: &KvReply) -> bool {
+    matches!(reply, KvReply::Set(Some(_)) | KvReply::Was(true) | KvReply::Number(_))
 }
 
 fn check_value(key: &str, value: &[u8], limits: &Limits) -> Result<(), Problem> {

@@ -7,10 +7,18 @@ pub mod config;
 pub mod commands;
 
 pub mod appliance;
+pub mod backup;
 pub mod deploy;
+mod doors;
 pub mod host;
+pub mod keys;
 pub mod kv;
+pub mod logs;
+pub mod metrics;
+pub mod private_file;
 pub mod registry;
+pub mod secrets;
+pub mod watch;
 
 pub mod admin;
 pub mod tasks;

@@ -47,8 +47,22 @@ pub(crate) fn standard() -> Bundle {
     bundle
 }
 
+/// The same app with a route to `hello` for which a key is needed.
+pub(crate) fn closed() -> Bundle {
+    let mut bundle = standard();
+    bundle.routes.push(RouteSpec { auth: RouteAuth::Key, ..route("/closed", "hello") });
+    bundle
+}
+
 pub(crate) fn hello_requests() -> Arc<Vec<Vec<u8>>> {
     Arc::new(vec![request("GET", "/hello", b"")])
+}
+
+/// The same with a key; with [`closed`].
+pub(crate) fn closed_requests(key: &str) -> Arc<Vec<Vec<u8>>> {
+    let plain = String::from_utf8(request("GET", "/closed", b"")).expect("a request without a body is text");
+    let head = plain.strip_suffix("\r\n").expect("a head ends with an empty line");
+    Arc::new(vec![format!("{head}authorization: Bearer {key}\r\n\r\n").into_bytes()])
 }
 
 pub(crate) fn fib_requests() -> Arc<Vec<Vec<u8>>> {

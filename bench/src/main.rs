@@ -53,6 +53,22 @@ enum Bench {
     Routes,
     /// Start to first answer, with 10 and with 10 000 scripts.
     Start,
+    /// A route that needs a key against the same route without.
+    Keys,
+    /// What 50 clients cost that watch for changes while none happens.
+    Watch {
+        /// How long to watch.
+        #[arg(long, default_value_t = 30)]
+        seconds: u64,
+    },
+    /// What is written and computed so that runs are counted and shown.
+    History,
+    /// A history of a million runs: its pages, and dropping what is old.
+    HistoryRows {
+        /// How many; half of them must be enough for fifty steps of dropping.
+        #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(100_000..))]
+        rows: u32,
+    },
     /// What an appliance costs while nothing happens.
     Idle {
         /// How long to watch.
@@ -82,8 +98,10 @@ impl Bench {
         match self {
             Self::All => {
                 let mut rows = Vec::new();
-                let idle = Self::Idle { seconds: 60 };
-                for bench in [Self::Hello, Self::Json, Self::Counter, Self::Mix, Self::Routes, Self::Start, idle] {
+                let light = [Self::Hello, Self::Json, Self::Counter, Self::Mix, Self::Routes, Self::Start];
+                let control = [Self::Keys, Self::History, Self::HistoryRows { rows: 1_000_000 }];
+                let quiet = [Self::Watch { seconds: 30 }, Self::Idle { seconds: 60 }];
+                for bench in light.into_iter().chain(control).chain(quiet) {
                     rows.extend(bench.run(setup)?);
                 }
                 Ok(rows)
@@ -94,6 +112,10 @@ impl Bench {
             Self::Mix => cases::mix::run(setup),
             Self::Routes => cases::routes::run(setup),
             Self::Start => cases::start::run(setup),
+            Self::Keys => cases::keys::run(setup),
+            Self::Watch { seconds } => cases::watch::run(setup, *seconds),
+            Self::History => cases::history::run(setup),
+            Self::HistoryRows { rows } => cases::history_rows::run(*rows),
             Self::Idle { seconds } => cases::idle::run(setup, *seconds),
             Self::RawServer { address, store } => raw::serve(*address, store.as_deref()).map(|()| Vec::new()),
         }

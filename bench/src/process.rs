@@ -37,8 +37,17 @@ impl Cost {
 
 /// The cost of `pid` and its descendants.
 pub(crate) fn cost(pid: u32) -> Result<Cost> {
+    cost_of(&family(pid)?)
+}
+
+/// The cost of `pid` without its descendants.
+pub(crate) fn own_cost(pid: u32) -> Result<Cost> {
+    cost_of(&[pid])
+}
+
+fn cost_of(pids: &[u32]) -> Result<Cost> {
     let mut cost = Cost::default();
-    for pid in family(pid)? {
+    for pid in pids {
         let folder = format!("/proc/{pid}");
         let stat = read(&format!("{folder}/stat"))?;
         let ticks: u64 = stat_fields(&stat).skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();

@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use picloud_model::app::NewApp;
+use picloud_model::audit::Act;
 use picloud_model::kv::{KvReply, KvRequest};
 use picloud_model::{AppId, Clock, SystemClock};
 use picloud_store::{OpenSettings, Store};
@@ -53,6 +54,7 @@ async fn open(folder: &std::path::Path) -> Result<Counters> {
     let settings = OpenSettings::new(folder.join("data"));
     let store = picloud_store::open(settings, Arc::new(SystemClock)).await.context("open the store")?;
     let app = NewApp { name: "counters".to_owned(), ..NewApp::default() };
-    let app = store.create_app(&app, SystemClock.now_ms()).await.context("make the app")?;
+    let app =
+        store.create_app(&app, &Act::of_appliance("bench", SystemClock.now_ms())).await.context("make the app")?;
     Ok(Counters { store, app: app.id })
 }

@@ -48,6 +48,7 @@ impl Server {
         let mut command = Command::new(program);
         command.arg("serve").arg("--data-dir").arg(data).arg("--ingress-addr").arg(address.to_string());
         command.arg("--admin-socket").arg(admin_socket(data));
+        command.args(["--admin-addr", "127.0.0.1:0"]);
         Self::start(command, address, data.join("bench.log"))
     }
 
@@ -139,7 +140,7 @@ pub(crate) fn data_folder() -> Result<TempDir> {
     tempfile::Builder::new().prefix("bench-").tempdir_in(folder).context("make a data folder")
 }
 
-fn admin_socket(data: &Path) -> PathBuf {
+pub(crate) fn admin_socket(data: &Path) -> PathBuf {
     data.join("admin.sock")
 }
 

@@ -21,6 +21,9 @@ const CTX_NAMES: &[&str] =
 const REQUEST_NAMES: &[&str] =
     &["method", "path", "route", "params", "query", "query_all", "headers", "cookies", "remote_addr", "body"];
 
+/// What can be called on either.
+pub(crate) const METHODS: &[&str] = &["keys", "text", "json", "form", "form_all"];
+
 /// What started the run.
 #[derive(Clone)]
 pub(crate) enum Input {

@@ -8,6 +8,7 @@
 use crate::run_state::RunState;
 use picloud_model::problem::{Code, Problem, ScriptPosition};
 use picloud_model::protocol::ServiceFailure;
+use picloud_model::redact::Redactor;
 use picloud_model::script::Diagnostic;
 use rhai::{Dynamic, EvalAltResult, Map, Position};
 
@@ -184,6 +185,23 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// Takes secrets out of everything that it says.
+    pub(crate) fn redact(&mut self, redactor: &Redactor) {
+        match self {
+            Self::Thrown { message, .. }
+            | Self::Http { message, .. }
+            | Self::Terminal { message, .. }
+            | Self::RetryAfter { message, .. }
+            | Self::BadResponse(message)
+            | Self::Source(ServiceFailure { message, .. })
+            | Self::Stopped { stop: Stop::Loop { chain: message, .. }, .. } => {
+                redactor.redact(message);
+            }
+            // These say nothing that the run could have put there.
+            Self::Stopped { .. } | Self::Invalid(_) | Self::Panic => {}
+        }
+    }
+
     /// The problem a client is answered with.
     pub fn problem(&self) -> Problem {
         match self {

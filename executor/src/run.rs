@@ -17,6 +17,7 @@ use picloud_model::ContentHash;
 use picloud_model::execution::Usage;
 use picloud_model::problem::Code;
 use picloud_model::protocol::ServiceFailure;
+use picloud_model::redact::Redactor;
 use picloud_model::script::ScriptKind;
 use rhai::{Dynamic, EvalAltResult, NativeCallContext, Position, Scope};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -59,6 +60,9 @@ pub struct RunReport {
     pub made_calls: bool,
     /// Log lines that were over `log_run_bytes`.
     pub logs_dropped: u64,
+    /// Takes the secrets that the run was told out of what is kept of it; out of `result`'s error and the log lines they
+    /// are already. The script's own answer is its own business.
+    pub redactor: Redactor,
 }
 
 /// Runs scripts; one a process.
@@ -88,13 +92,20 @@ impl Executor {
     pub fn run_request(&self, script: Script, request: HttpRequest, call: CallContext) -> RunReport {
         let state = RunState::new(call, self.shared.clone());
         let result = catch_unwind(AssertUnwindSafe(|| run(&state, &script, Arc::new(request))));
-        let (result, usage) = result.unwrap_or_else(|_panic| (Err(RunError::Panic), Usage::default()));
-        let kv_calls = state.kv_calls();
+        let (mut result, usage) = result.unwrap_or_else(|_panic| (Err(RunError::Panic), Usage::default()));
+        let (kv_calls, secret_calls) = (state.kv_calls(), state.secret_calls());
+        let redactor = state.take_redactor();
+        if let Err(error) = &mut result
+            && !redactor.is_empty()
+        {
+            error.redact(&redactor);
+        }
         RunReport {
             result,
-            usage: Usage { kv_calls, ..usage },
-            made_calls: kv_calls > 0,
+            usage: Usage { kv_calls, secret_calls, ..usage },
+            made_calls: kv_calls + secret_calls > 0,
             logs_dropped: state.logs_dropped(),
+            redactor,
         }
     }
 }
@@ -119,7 +130,7 @@ fn run(state: &Arc<RunState>, script: &Script, request: Arc<HttpRequest>) -> (Re
         }
         Ok(response)
     }));
-    let usage = Usage { operations: alloc::operations(), memory_bytes: alloc::peak(), kv_calls: 0 };
+    let usage = Usage { operations: alloc::operations(), memory_bytes: alloc::peak(), ..Usage::default() };
     drop(account);
     (result.unwrap_or(Err(RunError::Panic)), usage)
 }
@@ -201,7 +212,9 @@ pub(crate) fn call_script(context: &NativeCallContext, name: &str, value: Dynami
     };
     let headers = vec![("content-type".to_owned(), content_type.to_owned())];
     let request = Arc::new(HttpRequest { method: "CALL".to_owned(), headers, body, ..HttpRequest::default() });
-    let call = CallContext { script: name.into(), version: found.version, trigger_depth: depth, ..caller.call.clone() };
+    let view = caller.call.view.of_callees().unwrap_or_else(|| Arc::clone(&caller.call.view));
+    let call =
+        CallContext { script: name.into(), version: found.version, trigger_depth: depth, view, ..caller.call.clone() };
     let callee = caller.child(call);
     let program = caller.executor.stored(&callee, name, &found).map_err(|failed| {
         let problem = failed.problem();

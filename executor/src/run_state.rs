@@ -8,6 +8,7 @@ use crate::alloc;
 use crate::context::CallContext;
 use crate::error::{RhaiError, Stop, terminated};
 use crate::services::Services;
+use picloud_model::redact::Redactor;
 use rhai::NativeCallContext;
 use std::any::Any;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -36,6 +37,9 @@ pub(crate) struct RunState {
 #[derive(Default)]
 struct Counters {
     kv_calls: AtomicU64,
+    secret_calls: AtomicU64,
+    /// The secrets that it was told.
+    secrets: Mutex<Redactor>,
     log_bytes: AtomicU64,
     logs_dropped: AtomicU64,
     handed_over: AtomicBool,
@@ -124,6 +128,42 @@ impl RunState {
             return Err(self.stop(Stop::limit("kv_calls", limit)));
         }
         self.check_deadline()
+    }
+
+    /// The same for secrets and `secret_calls`.
+    pub(crate) fn count_secret_call(&self) -> Result<(), RhaiError> {
+        let limit = self.call.limits.secret_calls;
+        if self.root().counters.secret_calls.fetch_add(1, Relaxed) >= limit {
+            return Err(self.stop(Stop::limit("secret_calls", limit)));
+        }
+        self.check_deadline()
+    }
+
+    /// Secrets asked for so far.
+    pub(crate) fn secret_calls(&self) -> u64 {
+        self.root().counters.secret_calls.load(Relaxed).min(self.call.limits.secret_calls)
+    }
+
+    /// Remembers a secret that the run was told, so that it is in nothing that is kept of the run.
+    pub(crate) fn told_secret(&self, value: &str) -> Result<(), RhaiError> {
+        {
+            // It outlives the account, so it is charged rather than counted: as it is, and once more as in JSON.
+            let _until_the_end = alloc::Exempt::begin();
+            self.root().counters.secrets.lock().unwrap_or_else(PoisonError::into_inner).add(value);
+        }
+        self.charge(2 * value.len() as u64)
+    }
+
+    /// Takes the secrets that the run was told out of `text`.
+    pub(crate) fn redact(&self, text: &mut String) {
+        if self.secret_calls() > 0 {
+            self.root().counters.secrets.lock().unwrap_or_else(PoisonError::into_inner).redact(text);
+        }
+    }
+
+    /// What takes the secrets out that the run was told; for its end.
+    pub(crate) fn take_redactor(&self) -> Redactor {
+        std::mem::take(&mut *self.root().counters.secrets.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Keeps something of a cache until the account is closed: were the run to drop the last reference, its memory

@@ -25,6 +25,13 @@ pub trait Sources: Send + Sync {
     fn source(&self, call: &CallContext, hash: ContentHash) -> Result<Option<Arc<str>>, ServiceFailure>;
 }
 
+/// The secrets of the call's app.
+pub trait Secrets: Send + Sync {
+    /// The value of `name`, as far as the call's script is granted it: [`Code::NotFound`](picloud_model::Code) where
+    /// the app has no such secret, `Forbidden` where it is granted to others only.
+    fn secret(&self, call: &CallContext, name: &str) -> Result<String, ServiceFailure>;
+}
+
 /// The scripts, modules and values of one app at one moment: a call sees one of these from its first
 /// line to its last, so that it never sees half of a deploy.
 pub trait AppView: Send + Sync {
@@ -32,6 +39,11 @@ pub trait AppView: Send + Sync {
     fn script(&self, name: &str) -> Option<ScriptRef>;
     /// A plain value of the app.
     fn env(&self, name: &str) -> Option<String>;
+    /// What an endpoint that is called from here sees, where that is not the same: a version that is not live runs
+    /// with its own modules, those it calls with theirs.
+    fn of_callees(&self) -> Option<Arc<dyn AppView>> {
+        None
+    }
 }
 
 /// A live script or module.
@@ -67,6 +79,8 @@ pub struct Services {
     pub kv: Arc<dyn Kv>,
     /// Sources.
     pub sources: Arc<dyn Sources>,
+    /// Secrets.
+    pub secrets: Arc<dyn Secrets>,
     /// Wall time.
     pub clock: Arc<dyn Clock>,
 }

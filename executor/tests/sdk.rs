@@ -7,7 +7,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test program: what fails here fails the test")]
 
-use picloud_executor::services::{AppView, Kv, LogSink, ScriptRef, Services, Sources};
+use picloud_executor::services::{AppView, Kv, LogSink, ScriptRef, Secrets, Services, Sources};
 use picloud_executor::{CallContext, Executor, ExecutorConfig, HttpRequest, RunAllocator, Script};
 use picloud_model::clock::{Clock, ManualClock};
 use picloud_model::execution::LogLine;
@@ -136,20 +136,23 @@ fn list(collection: &str, query: &KvQuery, entries: &Entries, entry: &dyn Fn(&st
     KvReply::List(KvList { entries: found, cursor })
 }
 
-/// An app with one other endpoint, `double`, and one value.
+/// An app with two other endpoints, `double` and `tell`, one value, and some secrets.
 struct View;
 
 const DOUBLE: &str =
     "if ctx.value == \"fail\" { throw \"cannot double it\"; } #{ twice: ctx.value * 2, method: ctx.request.method }";
 
+const TELL: &str = "secrets::get(ctx.value)";
+
 impl AppView for View {
     fn script(&self, name: &str) -> Option<ScriptRef> {
-        (name == "double").then(|| ScriptRef {
-            kind: ScriptKind::Endpoint,
-            version: 1,
-            hash: ContentHash::of(DOUBLE.as_bytes()),
-            quarantined_after_crashes: None,
-        })
+        let source = match name {
+            "double" => DOUBLE,
+            "tell" => TELL,
+            _ => return None,
+        };
+        let hash = ContentHash::of(source.as_bytes());
+        Some(ScriptRef { kind: ScriptKind::Endpoint, version: 1, hash, quarantined_after_crashes: None })
     }
 
     fn env(&self, name: &str) -> Option<String> {
@@ -158,8 +161,22 @@ impl AppView for View {
 }
 
 impl Sources for View {
-    fn source(&self, _: &CallContext, _: ContentHash) -> Result<Option<Arc<str>>, ServiceFailure> {
-        Ok(Some(DOUBLE.into()))
+    fn source(&self, _: &CallContext, hash: ContentHash) -> Result<Option<Arc<str>>, ServiceFailure> {
+        Ok([DOUBLE, TELL].into_iter().find(|source| ContentHash::of(source.as_bytes()) == hash).map(Arc::from))
+    }
+}
+
+impl Secrets for View {
+    fn secret(&self, call: &CallContext, name: &str) -> Result<String, ServiceFailure> {
+        let failure = |code| Err(ServiceFailure { code, message: "the far side says less".to_owned() });
+        match (name, &*call.script) {
+            ("token", "case") => Ok("hunter2-hunter2".to_owned()),
+            ("quoted", _) => Ok("a\"b\\c".to_owned()),
+            ("pin", _) => Ok("123".to_owned()),
+            ("away", _) => failure(Code::NodeAway),
+            ("others" | "token", _) => failure(Code::Forbidden),
+            _ => failure(Code::NotFound),
+        }
     }
 }
 
@@ -182,7 +199,8 @@ impl Harness {
     fn new() -> Self {
         let clock = Arc::new(ManualClock::new(START_MS));
         let kv = Arc::new(MemoryKv { clock: clock.clone(), state: Mutex::default() });
-        let services = Services { kv, sources: Arc::new(View), clock: clock.clone() };
+        let view = Arc::new(View);
+        let services = Services { kv, sources: view.clone(), secrets: view, clock: clock.clone() };
         Self { executor: Executor::new(ExecutorConfig::default(), services), clock, lines: Arc::default() }
     }
 
@@ -325,4 +343,4 @@ macro_rules! cases {
     )* };
 }
 
-cases!(base64 crypto csv ctx env html json kv log regex respond scripts time url uuid);
+cases!(base64 crypto csv ctx env html json kv log regex respond scripts secrets time url uuid);

@@ -61,6 +61,53 @@ fn a_function_that_nobody_knows_is_a_warning() {
 }
 
 #[test]
+fn an_import_that_is_not_used_is_a_warning_where_it_stands() {
+    let source = "import \"units\" as u;\nimport \"rooms\" as r;\nfn f() { import \"deep\" as d; 1 }\n  import \"names\" as n;\n\
+                  [u::grams(1), n::LIST]";
+    insta::assert_snapshot!(checked(ScriptKind::Endpoint, source), @r#"
+    imports ["units", "rooms", "names", "deep"]
+    2:1: the import `r` is not used
+        hint: take it out, or call something of it as `r::…`
+    3:10: the import `d` is not used
+        hint: take it out, or call something of it as `d::…`
+    "#);
+    let module = checked(ScriptKind::Module, "import \"units\" as u;");
+    assert_eq!(module, "imports [\"units\"]\n", "importers reach it as `this::u::…`");
+}
+
+#[test]
+fn what_the_sdk_does_not_have_is_named_with_what_it_has() {
+    let source = "kv::colection(\"c\");\nkv::get(\"k\");\nsecret::get(\"x\");\nlog::warning(\"x\");\nset(kv::collection(\"c\"), \"k\", 1)";
+    insta::assert_snapshot!(checked(ScriptKind::Endpoint, source), @r"
+    1:5: `kv` has no function `colection`
+        hint: did you mean `collection`?
+    2:5: `kv` has no function `get`
+        hint: `kv` has collection
+    3:1: there is no namespace or imported module `secret`
+        hint: did you mean `secrets`?
+    4:6: `log` has no function `warning`
+        hint: `log` has debug, error, info, warn
+    ");
+}
+
+#[test]
+fn a_method_that_looks_like_a_typing_mistake_is_a_warning() {
+    let source = "let c = kv::collection(\"c\");\nc.delte(\"k\");\nctx.request.jsn();\nlet m = #{ area: |x| x };\nm.area(1);\n\
+                  [1].psh(2); respond(200).heder(\"a\", \"b\")";
+    insta::assert_snapshot!(checked(ScriptKind::Endpoint, source), @r"
+    imports []
+    2:3: nothing has a method `delte`
+        hint: did you mean `delete`?
+    3:13: nothing has a method `jsn`
+        hint: did you mean `json`?
+    6:5: nothing has a method `psh`
+        hint: did you mean `push`?
+    6:26: nothing has a method `heder`
+        hint: did you mean `header`?
+    ");
+}
+
+#[test]
 fn a_module_has_one_shape() {
     let source = "const A = 1;\nlet b = 2;\nprint(\"x\");\nconst C = uuid::v4();\nexport const D = [A, \"x\" + \"y\"];\nif true { }\nfn ok() { kv::collection(\"c\") }\n";
     insta::assert_snapshot!(checked(ScriptKind::Module, source), @r"

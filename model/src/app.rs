@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub const DEFAULT_APP: &str = "default";
 
 /// An app as the admin API shows it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct App {
     /// Its id.
     pub id: AppId,
@@ -26,17 +26,20 @@ pub struct App {
     pub revision: i64,
     /// When it was made.
     #[serde(with = "crate::clock::as_rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: UnixMs,
     /// When it last changed.
     #[serde(with = "crate::clock::as_rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
     pub updated_at: UnixMs,
 }
 
 /// What a caller gives to make an app.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewApp {
     /// Its name.
+    #[schema(pattern = "^[a-z][a-z0-9-]{0,62}$")]
     pub name: String,
     /// Its hosts.
     #[serde(default)]
@@ -50,7 +53,7 @@ pub struct NewApp {
 }
 
 /// A change of an app: what is absent stays as it is.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AppPatch {
     /// New hosts.

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// Everything of an app folder.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bundle {
     /// The app's name; must be the one in the URL.
+    #[schema(pattern = "^[a-z][a-z0-9-]{0,62}$")]
     pub name: String,
     /// Its hosts.
     #[serde(default)]
@@ -42,7 +43,7 @@ pub struct Bundle {
 }
 
 /// What a deploy does, or would do.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct DeployReport {
     /// The app.
     pub app: String,
@@ -61,7 +62,7 @@ pub struct DeployReport {
 }
 
 /// One difference.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Change {
     /// What happens to it.
     pub action: ChangeAction,
@@ -75,7 +76,7 @@ pub struct Change {
 }
 
 /// What happens to a thing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeAction {
     /// It is made.

@@ -68,10 +68,32 @@ pub mod as_rfc3339 {
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UnixMs, D::Error> {
         if deserializer.is_human_readable() {
             let text = String::deserialize(deserializer)?;
-            let time: jiff::Timestamp = text.parse().map_err(serde::de::Error::custom)?;
+            let time: jiff::Timestamp = text.parse().map_err(|_not_a_time| {
+                serde::de::Error::custom(format!("`{text}` is no time in RFC 3339, such as 2030-01-01T00:00:00Z"))
+            })?;
             Ok(time.as_millisecond())
         } else {
             i64::deserialize(deserializer)
         }
+    }
+}
+
+/// The same for a time that may be absent.
+pub mod as_rfc3339_option {
+    use super::UnixMs;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(transparent)]
+    struct Time(#[serde(with = "super::as_rfc3339")] UnixMs);
+
+    /// Writes the time or nothing.
+    pub fn serialize<S: Serializer>(at: &Option<UnixMs>, serializer: S) -> Result<S::Ok, S::Error> {
+        at.map(Time).serialize(serializer)
+    }
+
+    /// Reads the time or nothing.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<UnixMs>, D::Error> {
+        Ok(Option::<Time>::deserialize(deserializer)?.map(|Time(at)| at))
     }
 }

@@ -6,7 +6,7 @@ use crate::problem::Problem;
 use serde::{Deserialize, Serialize};
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// With a value that was answered.
@@ -29,7 +29,7 @@ impl Outcome {
 }
 
 /// How much a log line matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogLevel {
     /// For the author.
@@ -55,10 +55,11 @@ impl LogLevel {
 }
 
 /// One line a script wrote.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct LogLine {
     /// When.
     #[serde(with = "crate::clock::as_rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
     pub at: UnixMs,
     /// How much it matters.
     pub level: LogLevel,
@@ -70,7 +71,7 @@ pub struct LogLine {
 }
 
 /// What a run used of its limits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Usage {
     /// Rhai operations.
     pub operations: u64,
@@ -78,6 +79,9 @@ pub struct Usage {
     pub memory_bytes: u64,
     /// KV calls.
     pub kv_calls: u64,
+    /// Secrets it asked for.
+    #[serde(default)]
+    pub secret_calls: u64,
 }
 
 /// What is kept of one run.
@@ -128,7 +132,8 @@ impl Execution {
 }
 
 /// What to list of the executions, newest first.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub struct ExecutionQuery {
     /// Only of this script.
@@ -136,11 +141,14 @@ pub struct ExecutionQuery {
     pub script: Option<String>,
     /// Only with this outcome.
     #[serde(default)]
+    #[param(inline)]
     pub outcome: Option<Outcome>,
     /// At most so many.
     #[serde(default)]
+    #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<u32>,
     /// Where the last page ended.
     #[serde(default)]
+    #[param(min_length = 1)]
     pub cursor: Option<String>,
 }

@@ -5,7 +5,8 @@ use sha2::{Digest, Sha256};
 use std::fmt;
 
 /// SHA-256 of some bytes; written as 64 lower-case hexadecimal digits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, utoipa::ToSchema)]
+#[schema(value_type = String, pattern = "^[0-9a-f]{64}$")]
 pub struct ContentHash(pub [u8; 32]);
 
 impl ContentHash {

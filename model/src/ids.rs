@@ -6,7 +6,7 @@ use std::fmt;
 macro_rules! number_id {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
         #[serde(transparent)]
         pub struct $name(pub i64);
 
@@ -31,8 +31,14 @@ number_id!(
     RouteId
 );
 
+number_id!(
+    /// An API key. Given by the store, never reused.
+    KeyId
+);
+
 /// One run of a script: a version 7 UUID, so that ids sort by the time they were made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(value_type = String, format = "uuid")]
 #[serde(transparent)]
 pub struct ExecutionId(pub uuid::Uuid);
 

@@ -145,7 +145,7 @@ pub enum KvReply {
 }
 
 /// One collection as the admin API lists it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct KvCollection {
     /// Its name.
     pub name: String,

@@ -7,13 +7,22 @@ pub mod ids;
 
 pub mod app;
 pub mod app_folder;
+pub mod audit;
 pub mod bundle;
 pub mod execution;
+pub mod key;
 pub mod kv;
 pub mod name;
 pub mod principal;
 pub mod route;
+pub mod schema;
+pub mod scope;
 pub mod script;
+pub mod secret;
+pub mod version;
+
+pub mod backoff;
+pub mod redact;
 
 pub mod clock;
 pub mod hash;
@@ -24,5 +33,5 @@ pub mod protocol;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use hash::ContentHash;
-pub use ids::{AppId, ExecutionId, RouteId, ScriptId};
+pub use ids::{AppId, ExecutionId, KeyId, RouteId, ScriptId};
 pub use problem::{Code, Problem};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 macro_rules! limits {
-    ($($(#[doc = $doc:literal])* $name:ident: $default:literal, $ceiling:literal;)*) => {
+    ($($(#[doc = $doc:literal])* $name:ident: $default:literal, $ceiling:tt;)*) => {
         /// What holds for one app: its own values where it set them, else the defaults.
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
         pub struct Limits {
@@ -22,10 +22,10 @@ macro_rules! limits {
         }
 
         /// The limits an app sets in `[limits]`; only those that differ from the defaults.
-        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
         #[serde(deny_unknown_fields, default)]
         pub struct AppLimits {
-            $($(#[doc = $doc])* #[serde(skip_serializing_if = "Option::is_none")] pub $name: Option<u64>,)*
+            $($(#[doc = $doc])* #[schema(minimum = 1, maximum = $ceiling)] #[serde(skip_serializing_if = "Option::is_none")] pub $name: Option<u64>,)*
         }
 
         /// The table: one row a limit.
@@ -60,7 +60,7 @@ macro_rules! limits {
 }
 
 /// One limit as `GET /limits` shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct LimitRow {
     /// Its name, with the unit.
     pub name: &'static str,
@@ -107,6 +107,8 @@ limits! {
     kv_calls: 1_000, 1_000;
     /// HTTP calls of a run.
     http_calls: 50, 50;
+    /// Secrets a run asks for.
+    secret_calls: 100, 100;
     /// Length of a KV key.
     kv_key_bytes: 512, 512;
     /// Size of a KV value as JSON.
@@ -146,6 +148,8 @@ pub const STATIC_APP_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const APP_ITEMS_MAX: usize = 10_000;
 /// Env values of one app.
 pub const ENV_ENTRIES_MAX: usize = 128;
+/// The name of an env value.
+pub const ENV_NAME_BYTES_MAX: usize = 128;
 /// One env value.
 pub const ENV_VALUE_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of a request's line and of each header; more is 431.

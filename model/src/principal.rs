@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// What kind of caller a principal is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PrincipalKind {
     /// A local person, known by the credentials of the admin socket.
@@ -29,7 +29,7 @@ impl PrincipalKind {
 }
 
 /// Who asks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Principal {
     /// What kind of caller this is.
     pub kind: PrincipalKind,

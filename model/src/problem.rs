@@ -107,7 +107,7 @@ impl<'de> Deserialize<'de> for Code {
 ///
 /// Built with [`Problem::new`] and the chained setters. `detail` is a whole sentence that names the thing
 /// at fault; `hint` says what to do.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Problem {
     /// Which of the closed list.
     pub code: Code,
@@ -141,7 +141,7 @@ pub struct Problem {
 }
 
 /// The limit that was met.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct LimitHit {
     /// Its name in the limits table.
     pub name: String,
@@ -150,7 +150,7 @@ pub struct LimitHit {
 }
 
 /// A place in a script's source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ScriptPosition {
     /// The script or module.
     pub script: String,

@@ -6,12 +6,13 @@
 
 use crate::execution::Execution;
 use crate::hash::ContentHash;
-use crate::ids::{AppId, ExecutionId};
+use crate::ids::{AppId, ExecutionId, KeyId};
 use crate::kv::{KvReply, KvRequest};
 use crate::limits::Limits;
 use crate::problem::Code;
 use crate::route::{Route, RouteAuth};
-use crate::script::ScriptKind;
+use crate::scope::Grant;
+use crate::script::{ModuleVersion, ScriptKind};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -42,8 +43,10 @@ pub enum ToParent {
         /// What is asked.
         request: ServiceRequest,
     },
-    /// Runs that ended and are to be kept.
+    /// Runs that ended and are to be kept or shown.
     Executions(Vec<Execution>),
+    /// What was counted since the last of these; sent at most once a second and only when there is something.
+    Counts(Counts),
     /// The answer to [`ToWorker::Run`].
     RunDone {
         /// [`ToWorker::Run`]'s.
@@ -73,6 +76,13 @@ pub enum ToWorker {
         revision: u64,
         /// Which.
         app: AppId,
+    },
+    /// The API keys that may call routes, all of them.
+    Keys {
+        /// The snapshot's new revision.
+        revision: u64,
+        /// The keys.
+        keys: Arc<Vec<KeyEntry>>,
     },
     /// The answer to [`ToParent::Call`].
     Reply {
@@ -128,6 +138,20 @@ pub enum ServiceRequest {
         /// So many bytes, at most [`STATIC_CHUNK_BYTES_MAX`].
         len: u32,
     },
+    /// The value of a secret; answered with [`ServiceReply::Secret`].
+    Secret {
+        /// The script that asks: secrets are granted one by one.
+        script: String,
+        /// The secret.
+        name: String,
+    },
+    /// A version that may not be live; answered with [`ServiceReply::Version`].
+    Version {
+        /// The script.
+        script: String,
+        /// The version.
+        version: i64,
+    },
 }
 
 /// Largest part of a static file in one answer.
@@ -142,6 +166,71 @@ pub enum ServiceReply {
     Source(Option<String>),
     /// The bytes.
     Bytes(#[serde(with = "serde_bytes")] Vec<u8>),
+    /// To Secret: the value; a secret that is not there or not granted is a failure.
+    Secret(String),
+    /// To Version; `None` where it does not exist (any more).
+    Version(Option<VersionEntry>),
+}
+
+/// One version of a script with the modules it was saved with.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionEntry {
+    /// Endpoint or module, at that version.
+    pub kind: ScriptKind,
+    /// Its content.
+    pub hash: ContentHash,
+    /// The modules it reaches, each at the version it was saved with.
+    pub modules: Vec<ModuleVersion>,
+}
+
+/// An API key as a worker needs it: enough to know one that is shown to it, too little to make one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyEntry {
+    /// Its id, for telling when it was used.
+    pub id: KeyId,
+    /// Its name, for `ctx.principal`.
+    pub name: String,
+    /// SHA-256 of the key.
+    pub hash: ContentHash,
+    /// What it may do.
+    pub scopes: Vec<Grant>,
+    /// From when on it is refused.
+    pub expires_at: Option<i64>,
+}
+
+/// Bounds of the duration buckets in microseconds; the last bucket has none. The usual ones of Prometheus, with two
+/// more below a millisecond, where most scripts are.
+pub const DURATION_BUCKETS_US: [u64; 12] =
+    [100, 500, 1_000, 5_000, 10_000, 25_000, 50_000, 100_000, 500_000, 1_000_000, 5_000_000, 30_000_000];
+
+/// What a worker counted.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Runs, by script.
+    pub scripts: Vec<ScriptCounts>,
+    /// Requests answered without a run, by status (`404` → 3, …): files, no route, refused, overloaded.
+    pub statuses: Vec<(u16, u64)>,
+    /// Keys that were shown and let in.
+    pub keys_used: Vec<KeyId>,
+}
+
+/// The runs of one script since the last time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScriptCounts {
+    /// The app.
+    pub app: AppId,
+    /// The script.
+    pub script: String,
+    /// Runs that went well.
+    pub ok: u64,
+    /// Runs that failed.
+    pub failed: u64,
+    /// All their durations, in microseconds.
+    pub duration_us: u64,
+    /// Runs by duration: one number per bound of [`DURATION_BUCKETS_US`] and one above; not cumulative.
+    pub buckets: Vec<u64>,
+    /// Most memory one of them held, in bytes.
+    pub memory_bytes_max: u64,
 }
 
 /// Why a call failed; becomes a catchable error map in the script.
@@ -160,6 +249,8 @@ pub struct Snapshot {
     pub revision: u64,
     /// The apps.
     pub apps: Vec<Arc<AppSnapshot>>,
+    /// The API keys that may call routes.
+    pub keys: Arc<Vec<KeyEntry>>,
 }
 
 /// One app in a [`Snapshot`].

@@ -5,7 +5,7 @@ use crate::script::Diagnostic;
 use serde::{Deserialize, Serialize};
 
 /// Who may call a route.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RouteAuth {
     /// Everybody.
@@ -16,15 +16,17 @@ pub enum RouteAuth {
 }
 
 /// A route as the app folder and the admin API write it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RouteSpec {
     /// Upper-case methods, sorted; empty means every method.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<String>,
     /// `/rooms/{room}/{*rest}`: `{name}` is one segment, `{*name}` the rest.
+    #[schema(pattern = "^/", max_length = 1024)]
     pub path: String,
     /// The endpoint it leads to.
+    #[schema(pattern = "^[a-z][a-z0-9_]{0,62}$")]
     pub script: String,
     /// Who may call it.
     #[serde(default)]
@@ -43,7 +45,7 @@ impl RouteSpec {
 }
 
 /// A stored route.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Route {
     /// Its id.
     pub id: RouteId,

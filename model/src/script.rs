@@ -3,13 +3,14 @@
 use crate::clock::UnixMs;
 use crate::hash::ContentHash;
 use crate::ids::ScriptId;
+use crate::route::RouteSpec;
 use serde::{Deserialize, Serialize};
 
 /// The version of the SDK that scripts see; stored with every script version.
 pub const SDK_VERSION: &str = "1.0";
 
 /// Endpoint or module.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ScriptKind {
     /// Answers requests and reacts to events.
@@ -29,7 +30,7 @@ impl ScriptKind {
 }
 
 /// A script as the admin API shows it, without its source.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Script {
     /// Its id.
     pub id: ScriptId,
@@ -45,14 +46,26 @@ pub struct Script {
     pub size_bytes: i64,
     /// When the live version was made.
     #[serde(with = "crate::clock::as_rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
     pub updated_at: UnixMs,
     /// Why it is not run, where it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<Quarantine>,
 }
 
+/// The answer to saving a script.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct SavedScript {
+    /// The script with its new version.
+    #[serde(flatten)]
+    pub script: Script,
+    /// What did not stop it but should be looked at.
+    #[serde(default)]
+    pub warnings: Vec<Diagnostic>,
+}
+
 /// Why a script version is not run any more, and since when.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Quarantine {
     /// The version that took its worker down.
     pub version: i64,
@@ -62,11 +75,12 @@ pub struct Quarantine {
     pub execution_id: crate::ExecutionId,
     /// Since when.
     #[serde(with = "crate::clock::as_rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
     pub since: UnixMs,
 }
 
 /// One immutable version of a script.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ScriptVersion {
     /// Counting from 1 within the script.
     pub version: i64,
@@ -83,14 +97,64 @@ pub struct ScriptVersion {
     pub sdk_version: String,
     /// When.
     #[serde(with = "crate::clock::as_rfc3339")]
+    #[schema(value_type = String, format = DateTime)]
     pub created_at: UnixMs,
     /// The source; absent in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
 }
 
+/// What a version was live with: enough to bring all of it back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct VersionContext {
+    /// Whether anything was written down at all: not for versions that were saved before contexts were kept. Nothing
+    /// below says anything then.
+    #[serde(default)]
+    pub recorded: bool,
+    /// The modules it reaches by imports, directly or not, each at the version that was live when this one was saved.
+    pub modules: Vec<ModuleVersion>,
+    /// The routes that led to it when it was last live; of the live version, those that lead to it now.
+    pub routes: Vec<RouteSpec>,
+    /// Names of the app's env values when it was saved.
+    pub env: Vec<String>,
+    /// Names of the secrets that were granted to it when it was saved.
+    pub secrets: Vec<String>,
+}
+
+/// A module at a version.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ModuleVersion {
+    /// The module.
+    pub name: String,
+    /// Its version.
+    pub version: i64,
+    /// The version's content.
+    pub hash: ContentHash,
+}
+
+/// What a caller gives to go back to an earlier version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RollbackInput {
+    /// The version whose source and surroundings are to be live again.
+    #[schema(minimum = 1)]
+    pub version: i64,
+    /// Why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Only tell what would change.
+    #[serde(default)]
+    pub plan: bool,
+    /// Only the source; modules and routes stay as they are.
+    #[serde(default)]
+    pub only_script: bool,
+    /// Although env values or secrets that it had are gone.
+    #[serde(default)]
+    pub force: bool,
+}
+
 /// What a caller gives to save a script.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScriptInput {
     /// Endpoint where absent.
@@ -108,7 +172,7 @@ fn endpoint() -> ScriptKind {
 }
 
 /// One thing wrong with a source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Diagnostic {
     /// The file within the app folder (`scripts/hello.rhai`), where more than one was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,14 +1,15 @@
-//! Execution records on their way to the parent: batched, bounded, and never in the way of a run.
+//! Execution records and counts on their way to the parent: batched, bounded, and never in the way of a run.
 //!
 //! Kept are failures, runs that logged, and of the plain successes one a second and script. While there is nothing to
-//! send, nothing wakes. When the parent does not take them fast enough the oldest go, and their number is logged.
+//! send, nothing wakes. Counts go out at most once a second, and only what changed. When the parent does not take them fast enough the oldest go, and their number is logged.
 
 use crate::channel::worker_end::WorkerEnd;
+use crate::counting::Counting;
 use picloud_model::execution::Execution;
 use picloud_model::protocol::ToParent;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Records that wait; past it the oldest is dropped.
 const WAITING_MAX: usize = 4_096;
@@ -16,6 +17,9 @@ const WAITING_MAX: usize = 4_096;
 const BATCH_MAX: usize = 256;
 /// How long a frame waits for company.
 const BATCH_WINDOW: Duration = Duration::from_millis(20);
+
+/// Least time between two frames of counts.
+const COUNTS_EVERY: Duration = Duration::from_secs(1);
 
 /// Takes records from runs.
 pub struct Capture {
@@ -28,19 +32,54 @@ pub struct Capture {
 struct Waiting {
     records: VecDeque<Execution>,
     dropped: u64,
+    /// Something was counted.
+    counted: bool,
+    /// Before that, no counts are sent.
+    counts_due: Option<Instant>,
     sending: bool,
     hurry: bool,
 }
 
+impl Waiting {
+    /// How long until there is something to send; `None` while that is nothing.
+    fn until_something(&self) -> Option<Duration> {
+        if !self.records.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let due = self.counts_due.filter(|_due| !self.hurry);
+        self.counted.then(|| due.map_or(Duration::ZERO, |due| due.saturating_duration_since(Instant::now())))
+    }
+
+    /// Whether counts go with the next frame.
+    fn take_counted(&mut self) -> bool {
+        let now = Instant::now();
+        let take = self.counted && (self.hurry || self.counts_due.is_none_or(|due| due <= now));
+        if take {
+            self.counted = false;
+            self.counts_due = Some(now + COUNTS_EVERY);
+        }
+        take
+    }
+}
+
 impl Capture {
-    /// Starts the thread that sends to the parent.
-    pub fn start(channel: Arc<WorkerEnd>) -> std::io::Result<Arc<Self>> {
+    /// Starts the thread that sends to the parent what runs leave here and what `counting` has.
+    pub fn start(channel: Arc<WorkerEnd>, counting: Arc<Counting>) -> std::io::Result<Arc<Self>> {
         let capture = Arc::new(Self { waiting: Mutex::default(), something: Condvar::new(), emptied: Condvar::new() });
-        let sender = Arc::clone(&capture);
+        let (sender, listener) = (Arc::clone(&capture), Arc::clone(&capture));
+        counting.listen(move || {
+            listener.lock().counted = true;
+            listener.something.notify_one();
+        });
         std::thread::Builder::new().name("capture".to_owned()).stack_size(256 * 1024).spawn(move || {
             loop {
-                let batch = sender.next_batch();
-                channel.tell_with_room(&ToParent::Executions(batch));
+                let Batch { records, counted } = sender.next_batch();
+                if !records.is_empty() {
+                    channel.tell_with_room(&ToParent::Executions(records));
+                }
+                if counted && let Some(counts) = counting.take() {
+                    channel.tell_with_room(&ToParent::Counts(counts));
+                }
             }
         })?;
         Ok(capture)
@@ -58,12 +97,12 @@ impl Capture {
         self.something.notify_one();
     }
 
-    /// Waits until every record taken so far is on its way; for the end of the worker.
+    /// Waits until every record and count taken so far is on its way; for the end of the worker.
     pub fn flush(&self, longest: Duration) {
         let mut waiting = self.lock();
         waiting.hurry = true;
         self.something.notify_all();
-        let busy = |waiting: &mut Waiting| waiting.sending || !waiting.records.is_empty();
+        let busy = |waiting: &mut Waiting| waiting.sending || waiting.counted || !waiting.records.is_empty();
         // Past the time, what is left is lost with the worker.
         let _late = self.emptied.wait_timeout_while(waiting, longest, busy);
     }
@@ -72,14 +111,19 @@ impl Capture {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn next_batch(&self) -> Vec<Execution> {
+    fn next_batch(&self) -> Batch {
         let mut waiting = self.lock();
         waiting.sending = false;
-        if waiting.records.is_empty() {
+        if waiting.records.is_empty() && !waiting.counted {
             self.emptied.notify_all();
         }
-        let waiting = self.something.wait_while(waiting, |waiting| waiting.records.is_empty());
-        let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+        loop {
+            waiting = match waiting.until_something() {
+                None => self.something.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => break,
+                Some(left) => self.something.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        }
         let alone = |waiting: &mut Waiting| !waiting.hurry && waiting.records.len() < BATCH_MAX;
         let gathered = self.something.wait_timeout_while(waiting, BATCH_WINDOW, alone);
         waiting = gathered.unwrap_or_else(PoisonError::into_inner).0;
@@ -88,8 +132,15 @@ impl Capture {
         }
         waiting.sending = true;
         let count = waiting.records.len().min(BATCH_MAX);
-        waiting.records.drain(..count).collect()
+        Batch { counted: waiting.take_counted(), records: waiting.records.drain(..count).collect() }
     }
+}
+
+/// What goes out next.
+struct Batch {
+    records: Vec<Execution>,
+    /// Whether what was counted goes out as well.
+    counted: bool,
 }
 
 #[cfg(test)]
@@ -138,7 +189,7 @@ mod tests {
     fn records_arrive_in_order_in_few_frames() {
         let (worker, mut parent) = UnixStream::pair().unwrap();
         let end = WorkerEnd::start(worker, |_frame| {}, |_error: FrameError| {}).unwrap();
-        let capture = Capture::start(end).unwrap();
+        let capture = Capture::start(end, Arc::default()).unwrap();
         (0..600).for_each(|n| capture.keep(record(n)));
         let mut seen = Vec::new();
         let mut frames = 0;
@@ -154,7 +205,7 @@ mod tests {
     fn a_parent_that_does_not_read_costs_the_oldest_records_and_no_run_waits() {
         let (worker, _parent) = UnixStream::pair().unwrap();
         let end = WorkerEnd::start(worker, |_frame| {}, |_error: FrameError| {}).unwrap();
-        let capture = Capture::start(end).unwrap();
+        let capture = Capture::start(end, Arc::default()).unwrap();
         (0..100_000).for_each(|n| capture.keep(record(n)));
         let waiting = capture.lock();
         assert!(waiting.records.len() <= WAITING_MAX);

@@ -6,11 +6,14 @@
 pub mod capture;
 pub mod channel;
 pub mod confine;
+pub mod counting;
 pub mod inflight;
 pub mod ingress;
+pub mod keyring;
 pub mod live;
 pub mod parking;
 pub mod path;
+pub mod previews;
 pub mod problem_response;
 pub mod route_table;
 pub mod run;

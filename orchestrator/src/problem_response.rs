@@ -31,8 +31,9 @@ pub fn problem_response(problem: &Problem) -> Response<Full<Bytes>> {
 pub fn problem_bytes(problem: &Problem, head_only: bool) -> Vec<u8> {
     let body = serde_json::to_vec(problem).expect("a problem holds only text and numbers");
     let reason = StatusCode::from_u16(problem.status).ok().and_then(|status| status.canonical_reason());
+    let retry_after = problem.retry_after_s.map(|seconds| format!("retry-after: {seconds}\r\n")).unwrap_or_default();
     let mut answer = format!(
-        "HTTP/1.1 {} {}\r\ncontent-type: {PROBLEM_JSON}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        "HTTP/1.1 {} {}\r\ncontent-type: {PROBLEM_JSON}\r\n{retry_after}content-length: {}\r\nconnection: close\r\n\r\n",
         problem.status,
         reason.unwrap_or_default(),
         body.len()

@@ -7,15 +7,16 @@ use crate::capture::Capture;
 use crate::channel::FrameError;
 use crate::channel::worker_end::WorkerEnd;
 use crate::confine::confine;
+use crate::counting::Counting;
 use crate::inflight::InFlight;
-use crate::ingress::{Ingress, IngressSettings};
+use crate::ingress::{Ingress, IngressParts, IngressSettings};
 use crate::live::Live;
 use crate::parking::Parking;
 use crate::run::gate::Gate;
 use crate::run::handover::Takeovers;
 use crate::run::{Runner, RunnerParts};
 use crate::services::ChannelPorts;
-use crate::static_files::StaticFiles;
+use crate::static_files::{StaticBytes, StaticFiles};
 use crate::supervisor::IN_FLIGHT_FD;
 use arc_swap::ArcSwap;
 use nix::sys::signal::{SigSet, Signal};
@@ -183,20 +184,21 @@ async fn serve(parts: Parts, mut inbox: mpsc::Receiver<ToWorker>) -> Result<(), 
     let revision = snapshot.revision;
     let live = Arc::new(ArcSwap::from_pointee(Live::of(snapshot)));
     let channel = Arc::clone(&parts.channel);
-    let capture =
-        Capture::start(Arc::clone(&channel)).map_err(|error| WorkerError::Io { what: "start capture", error })?;
+    let counting = Arc::new(Counting::default());
+    let capture = Capture::start(Arc::clone(&channel), Arc::clone(&counting))
+        .map_err(|error| WorkerError::Io { what: "start capture", error })?;
     let (drain, mut draining) = watch::channel(false);
     let runner = Runner::new(RunnerParts {
         executor: executor(&channel, &settings),
         gate: Gate::new(settings.concurrency as usize, parts.in_flight, parts.parking),
         takeovers: parts.takeovers,
         capture: Arc::clone(&capture),
+        counting: Arc::clone(&counting),
         clock: Arc::new(SystemClock),
         node: Arc::from(settings.node.as_str()),
         announce_inline: parts.arguments.announce_inline,
     });
-    let files = StaticFiles::new(Arc::new(ChannelPorts(Arc::clone(&channel))));
-    let ingress = Arc::new(Ingress::new(Arc::clone(&live), runner.clone(), files, IngressSettings::default()));
+    let ingress = Arc::new(ingress(&channel, &live, runner.clone(), counting));
     let ingress = tokio::spawn(ingress.serve(parts.ingress, async move {
         // An error means that nobody is left to drain for.
         let _drained = draining.wait_for(|drain| *drain).await;
@@ -213,6 +215,10 @@ async fn serve(parts: Parts, mut inbox: mpsc::Receiver<ToWorker>) -> Result<(), 
                 let removed = live.load().removed(revision, app);
                 swap(&live, &channel, removed);
                 runner.forget(app);
+            }
+            ToWorker::Keys { revision, keys } => {
+                let changed = live.load().with_keys(revision, &keys);
+                swap(&live, &channel, changed);
             }
             ToWorker::Run { id, run } => {
                 let live = live.load_full();
@@ -242,9 +248,27 @@ fn swap(live: &ArcSwap<Live>, channel: &WorkerEnd, next: Live) {
     channel.tell(&ToParent::Applied { revision });
 }
 
+fn ingress(
+    channel: &Arc<WorkerEnd>,
+    live: &Arc<ArcSwap<Live>>,
+    runner: Runner,
+    counting: Arc<Counting>,
+) -> Ingress<Runner> {
+    let ports = Arc::new(ChannelPorts(Arc::clone(channel)));
+    Ingress::new(IngressParts {
+        live: Arc::clone(live),
+        answer: runner,
+        files: StaticFiles::new(Arc::clone(&ports) as Arc<dyn StaticBytes>),
+        versions: ports,
+        counting,
+        clock: Arc::new(SystemClock),
+        settings: IngressSettings::default(),
+    })
+}
+
 fn executor(channel: &Arc<WorkerEnd>, settings: &WorkerSettings) -> Executor {
     let ports = Arc::new(ChannelPorts(Arc::clone(channel)));
-    let services = Services { kv: ports.clone(), sources: ports, clock: Arc::new(SystemClock) };
+    let services = Services { kv: ports.clone(), sources: ports.clone(), secrets: ports, clock: Arc::new(SystemClock) };
     let module_cache_entries = settings.module_cache_entries as usize;
     Executor::new(ExecutorConfig { module_cache_entries, ..ExecutorConfig::default() }, services)
 }

@@ -6,6 +6,7 @@
 use crate::{Result, StoreError};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use picloud_model::ids::ExecutionId;
 use picloud_model::limits::LIMITS;
 use picloud_model::page::Page;
 
@@ -22,6 +23,9 @@ pub(crate) enum List {
     KvForward = 5,
     KvReverse = 6,
     Executions = 7,
+    Keys = 8,
+    Audit = 9,
+    Secrets = 10,
 }
 
 /// The cursor of `list` that stands behind the item with this key.
@@ -29,6 +33,17 @@ pub(crate) fn encode(list: List, key: &[u8]) -> String {
     let mut bytes = vec![FORM, list as u8];
     bytes.extend_from_slice(key);
     URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The cursor of a list of executions that stands behind this one: for lists that merge runs from elsewhere in.
+pub fn execution_cursor(id: ExecutionId) -> String {
+    encode(List::Executions, &id.0.into_bytes())
+}
+
+/// The execution that a cursor of such a list stands behind.
+pub fn execution_of_cursor(cursor: &str) -> Result<ExecutionId> {
+    let bytes = decode(List::Executions, cursor)?.try_into().map_err(|_length| StoreError::BadCursor)?;
+    Ok(ExecutionId(uuid::Uuid::from_bytes(bytes)))
 }
 
 /// The key that a cursor of `list` stands behind.

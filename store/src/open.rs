@@ -19,6 +19,8 @@ pub struct OpenSettings {
     pub history_bytes_max: u64,
     /// Runs that are kept of one app.
     pub history_app_runs_max: u32,
+    /// Entries of the audit log that are kept.
+    pub audit_entries_max: u32,
 }
 
 impl OpenSettings {
@@ -29,6 +31,7 @@ impl OpenSettings {
             data_bytes_max: None,
             history_bytes_max: 256 * 1024 * 1024,
             history_app_runs_max: 10_000,
+            audit_entries_max: 100_000,
         }
     }
 }
@@ -128,7 +131,7 @@ impl OpenError {
 /// Opens the store, making what is missing. Time where no method is given any comes from `clock`.
 pub async fn open(settings: OpenSettings, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, OpenError> {
     let path = settings.data_dir.clone();
-    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&settings, clock)).await;
+    let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&settings, clock.as_ref())).await;
     let store = opened.map_err(|source| OpenError::Unusable { path, source: Box::new(source) })??;
     Ok(Arc::new(store))
 }

@@ -64,11 +64,6 @@ impl Failure {
         }
     }
 
-    /// The version or revision the command was made for has moved on.
-    pub(crate) fn is_stale(&self) -> bool {
-        matches!(self, Self::Answered(problem) if problem.status == 412)
-    }
-
     /// What was asked for does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Answered(problem) if problem.status == 404)

@@ -4,10 +4,12 @@
 
 mod cli;
 mod client;
+mod config;
 mod failure;
 mod folder;
 mod output;
 mod path;
+mod place;
 mod settings;
 
 use clap::{CommandFactory, FromArgMatches};
@@ -54,6 +56,10 @@ fn run(cli: cli::Cli, matches: &clap::ArgMatches, output: &Output) -> Result<(),
             "no command was given",
             "the terminal UI comes later; `picloud status` is a good start",
         ));
+    };
+    let command = match command.run_alone(&cli.global, output) {
+        Ok(done) => return done,
+        Err(command) => command,
     };
     let settings = settings::Settings::resolve(cli.global, matches)?;
     let runtime = tokio::runtime::Builder::new_current_thread()

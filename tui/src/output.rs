@@ -69,6 +69,11 @@ impl Output {
         }
     }
 
+    /// A line on standard error that also whoever reads JSON must see, such as whom one came to trust.
+    pub(crate) fn aside(&self, text: &str) {
+        self.complain(text);
+    }
+
     /// Paints text for standard output.
     pub(crate) fn paint(&self, ink: Ink, text: &str) -> String {
         paint(self.color_out, ink, text)
@@ -120,7 +125,8 @@ impl Output {
         self.complain(&self.failure_text(&failure.problem()));
     }
 
-    fn failure_text(&self, problem: &Problem) -> String {
+    /// A problem as people read it.
+    pub(crate) fn failure_text(&self, problem: &Problem) -> String {
         let mut text = format!("{}: {}", paint(self.color_err, Ink::Removed, "error"), problem.detail);
         if let Some(at) = &problem.at {
             text += &format!(" ({}:{}:{})", at.script, at.line, at.column);
@@ -148,7 +154,10 @@ impl Output {
             (line, 0) => format!("{file}:{line}"),
             (line, column) => format!("{file}:{line}:{column}"),
         };
-        let mut text = format!("{}: {}", paint(self.color_err, Ink::Strong, &place), diagnostic.message);
+        let mut text = match (&diagnostic.file, diagnostic.line) {
+            (None, 0) => diagnostic.message.clone(),
+            _ => format!("{}: {}", paint(self.color_err, Ink::Strong, &place), diagnostic.message),
+        };
         if let Some(hint) = &diagnostic.hint {
             text += &format!("\n  {}: {hint}", paint(self.color_err, Ink::Changed, "hint"));
         }

@@ -1,21 +1,19 @@
 //! Which appliance, which app, who asks: flags before environment before what the current folder says.
 //! The only file that looks at the environment.
 
+use crate::config::{ConfigDir, Login};
 use crate::failure::Failure;
 use crate::folder;
+use crate::place::{Place, SYSTEM_SOCKET, Url, nearest_dev_socket};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args};
-use std::path::{Path, PathBuf};
-
-/// The socket of an installed appliance.
-const SYSTEM_SOCKET: &str = "/run/picloud/admin.sock";
-/// The socket of `picloud-appliance dev DIR`, below DIR.
-const DEV_SOCKET: &str = ".picloud/admin.sock";
+use picloud_model::ContentHash;
+use std::path::PathBuf;
 
 /// Flags that every command takes.
 #[derive(Args, Debug)]
 pub(crate) struct Global {
-    /// The admin API's address, such as http://localhost:8081 [default: the admin socket]
+    /// The admin API's address, such as `https://pi.local:8443` [default: the admin socket]
     #[arg(
         long,
         global = true,
@@ -25,7 +23,8 @@ pub(crate) struct Global {
         help_heading = "Global options"
     )]
     pub(crate) url: Option<String>,
-    /// The admin socket [default: the nearest .picloud/admin.sock, else /run/picloud/admin.sock]
+    /// The admin socket [default: the nearest .picloud/admin.sock, else where you are logged in, else
+    /// /run/picloud/admin.sock]
     #[arg(
         long,
         global = true,
@@ -45,6 +44,16 @@ pub(crate) struct Global {
         help_heading = "Global options"
     )]
     pub(crate) key: Option<String>,
+    /// The SHA-256 of the appliance's CA; without it, the CA met first is the one to trust
+    #[arg(
+        long,
+        global = true,
+        env = "PICLOUD_FINGERPRINT",
+        hide_env_values = true,
+        value_name = "HEX",
+        help_heading = "Global options"
+    )]
+    pub(crate) fingerprint: Option<String>,
     /// The app [default: the name in ./app.toml]
     #[arg(
         long,
@@ -60,48 +69,55 @@ pub(crate) struct Global {
     pub(crate) json: bool,
 }
 
-/// Where the admin API is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// A Unix socket.
-    Socket(PathBuf),
-    /// `http://host:port`, without a path.
-    Http { host: String, port: u16 },
-}
-
 /// What holds for this command.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Settings {
     /// Where to ask.
     pub(crate) place: Place,
     /// What to show.
     pub(crate) key: Option<String>,
+    /// The same without what is remembered.
+    pub(crate) key_given: Option<String>,
+    /// The only CA to trust there, where the person named it.
+    pub(crate) fingerprint: Option<ContentHash>,
+    /// Where things are remembered.
+    pub(crate) config_dir: ConfigDir,
     /// The app of `--app`, if it was on the command line itself.
     pub(crate) app_flag: Option<String>,
     app: Option<String>,
 }
 
 impl Settings {
-    /// Puts flags, environment and current folder together.
+    /// Puts flags, environment, current folder and login together.
     pub(crate) fn resolve(global: Global, matches: &ArgMatches) -> Result<Self, Failure> {
         let typed = |id: &str| typed(matches, id);
         if typed("url") && typed("socket") {
             return Err(Failure::usage("--url and --socket are two places", "give one of them"));
         }
-        let place = match (global.url, global.socket) {
+        let config_dir = config_dir();
+        let (place, login) = match (global.url, global.socket) {
             // A flag beats the environment's other way.
-            (Some(_), Some(socket)) if typed("socket") => Place::Socket(socket),
-            (Some(url), _) => http_place(&url)?,
-            (None, Some(socket)) => Place::Socket(socket),
-            (None, None) => Place::Socket(default_socket()),
+            (Some(_), Some(socket)) if typed("socket") => (Place::Socket(socket), None),
+            (Some(url), _) => (Place::Url(Url::parse(&url)?), config_dir.login()?),
+            (None, Some(socket)) => (Place::Socket(socket), None),
+            (None, None) => default_place(&config_dir)?,
         };
-        if let Some(key) = &global.key
-            && (key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()))
-        {
-            return Err(Failure::usage("the key is empty or has characters no key has", "check --key and PICLOUD_KEY"));
-        }
+        let key_given = global.key.map(check_key).transpose()?;
+        let key = key_given.clone().or_else(|| key_of(&place, login));
+        check_secrecy(&place, key.is_some())?;
         let app_flag = global.app.clone().filter(|_| typed("app"));
-        Ok(Self { place, key: global.key, app_flag, app: global.app })
+        let fingerprint = global.fingerprint.as_deref().map(fingerprint).transpose()?;
+        Ok(Self { place, key, key_given, fingerprint, config_dir, app_flag, app: global.app })
+    }
+
+    /// The same with another key.
+    pub(crate) fn with_key(&self, key: String) -> Self {
+        Self { key: Some(key), ..self.clone() }
+    }
+
+    /// The app of `--app` or the environment; commands about all apps are narrowed by nothing else.
+    pub(crate) fn named_app(&self) -> Option<&String> {
+        self.app.as_ref()
     }
 
     /// The app a command is about.
@@ -122,33 +138,61 @@ fn typed(matches: &ArgMatches, id: &str) -> bool {
     here || matches.subcommand().is_some_and(|(_, below)| typed(below, id))
 }
 
-fn http_place(url: &str) -> Result<Place, Failure> {
-    let bad = |why: &str| Failure::usage(format!("`{url}` {why}"), "write http://HOST:PORT, or use --socket PATH");
-    let uri: http::Uri = url.parse().map_err(|_no_uri| bad("is no URL"))?;
-    match uri.scheme_str() {
-        Some("http") => {}
-        Some("https") => {
-            return Err(Failure::usage(
-                format!("`{url}`: this version does not speak HTTPS yet"),
-                "run picloud on the appliance itself, over SSH: it uses the admin socket there",
-            ));
-        }
-        _ => return Err(bad("does not begin with http://")),
-    }
-    if !matches!(uri.path_and_query().map(http::uri::PathAndQuery::as_str), None | Some("/" | "")) {
-        return Err(bad("has a path"));
-    }
-    let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(|| bad("has no host"))?;
-    Ok(Place::Http { host: host.to_owned(), port: uri.port_u16().unwrap_or(80) })
+/// Where things are remembered.
+pub(crate) fn config_dir() -> ConfigDir {
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    ConfigDir::of(variable("XDG_CONFIG_HOME"), variable("HOME"))
 }
 
-fn default_socket() -> PathBuf {
+/// Refuses what no header can carry.
+pub(crate) fn check_key(key: String) -> Result<String, Failure> {
+    if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let hint = "check --key, PICLOUD_KEY or what you typed; a key begins with `picloud_`";
+        return Err(Failure::usage("the key is empty or has characters no key has", hint));
+    }
+    Ok(key)
+}
+
+/// The key of the login, where it is of this very place.
+fn key_of(place: &Place, login: Option<Login>) -> Option<String> {
+    let Place::Url(url) = place else { return None };
+    let login = login?;
+    let is_there = Url::parse(&login.url).is_ok_and(|logged_in| logged_in == *url);
+    login.key.filter(|_| is_there)
+}
+
+/// A key must not travel where everybody on the way can read it.
+fn check_secrecy(place: &Place, has_key: bool) -> Result<(), Failure> {
+    match place {
+        Place::Url(url) if has_key && !url.tls && !url.is_loopback() => Err(Failure::usage(
+            format!("the key would be sent to {url}, where everybody on the way can read it"),
+            format!("use https://{}:8443, or leave the key away", url.host),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Reads a fingerprint as people copy it: with or without `SHA256:`, colons and capitals.
+fn fingerprint(text: &str) -> Result<ContentHash, Failure> {
+    let digits = text.trim().to_ascii_lowercase().replace(':', "");
+    let digits = digits.strip_prefix("sha256").unwrap_or(&digits).trim();
+    digits.parse().map_err(|_no_hash| {
+        Failure::usage(
+            format!("`{text}` is no fingerprint: it has 64 hexadecimal digits"),
+            "`picloud status` on the appliance shows it",
+        )
+    })
+}
+
+fn default_place(config_dir: &ConfigDir) -> Result<(Place, Option<Login>), Failure> {
     let current = std::env::current_dir().unwrap_or_default();
-    nearest_dev_socket(&current).unwrap_or_else(|| PathBuf::from(SYSTEM_SOCKET))
-}
-
-fn nearest_dev_socket(folder: &Path) -> Option<PathBuf> {
-    folder.ancestors().map(|folder| folder.join(DEV_SOCKET)).find(|socket| socket.exists())
+    if let Some(socket) = nearest_dev_socket(&current) {
+        return Ok((Place::Socket(socket), None));
+    }
+    match config_dir.login()? {
+        Some(login) => Ok((Place::Url(Url::parse(&login.url)?), Some(login))),
+        None => Ok((Place::Socket(PathBuf::from(SYSTEM_SOCKET)), None)),
+    }
 }
 
 /// Whether the person asked for text without colours (<https://no-color.org>).
@@ -161,25 +205,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_http_host_and_port() {
-        let place = |host: &str, port| Place::Http { host: host.to_owned(), port };
-        assert_eq!(http_place("http://pi.local:8081").unwrap(), place("pi.local", 8081));
-        assert_eq!(http_place("http://[::1]:81/").unwrap(), place("[::1]", 81));
-        assert_eq!(http_place("http://pi").unwrap(), place("pi", 80));
-        for bad in ["https://pi", "pi:8081", "ftp://pi", "http://pi/x", "http://", "http:// pi"] {
-            assert_eq!(http_place(bad).unwrap_err().exit_code(), 2, "{bad}");
+    fn a_fingerprint_is_read_as_people_copy_it() {
+        let plain = ContentHash::of(b"ca").to_string();
+        let pairs: Vec<&str> = plain.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).unwrap()).collect();
+        for text in
+            [plain.clone(), pairs.join(":").to_uppercase(), format!("SHA256:{plain}"), format!("SHA256 {plain}")]
+        {
+            assert_eq!(fingerprint(&text).unwrap().to_string(), plain, "{text}");
+        }
+        for bad in ["", "abc", &plain[1..], "sha256:"] {
+            assert_eq!(fingerprint(bad).unwrap_err().exit_code(), 2, "{bad}");
         }
     }
 
     #[test]
-    fn the_nearest_dev_socket_is_taken() {
-        let folder = tempfile::tempdir().unwrap();
-        let inner = folder.path().join("a/b");
-        std::fs::create_dir_all(&inner).unwrap();
-        assert_eq!(nearest_dev_socket(&inner).filter(|found| found.starts_with(folder.path())), None);
-        std::fs::create_dir_all(folder.path().join("a/.picloud")).unwrap();
-        let socket = folder.path().join("a").join(DEV_SOCKET);
-        std::fs::write(&socket, "").unwrap();
-        assert_eq!(nearest_dev_socket(&inner), Some(socket));
+    fn a_key_goes_only_to_its_own_appliance_and_never_unencrypted_over_a_network() {
+        let place = |url: &str| Place::Url(Url::parse(url).unwrap());
+        let login = || Some(Login { url: "https://pi".to_owned(), key: Some("k".to_owned()) });
+        assert_eq!(key_of(&place("https://pi:8443"), login()), Some("k".to_owned()));
+        for other in ["http://pi:8443", "https://pi:8444", "https://pi.example.org"] {
+            assert_eq!(key_of(&place(other), login()), None, "{other}");
+        }
+        assert_eq!(key_of(&Place::Socket("x".into()), login()), None);
+        assert_eq!(check_secrecy(&place("http://10.0.0.2"), true).unwrap_err().exit_code(), 2);
+        for fine in ["https://10.0.0.2", "http://127.0.0.1:8080", "http://localhost"] {
+            assert!(check_secrecy(&place(fine), true).is_ok(), "{fine}");
+        }
+        assert!(check_secrecy(&place("http://10.0.0.2"), false).is_ok());
     }
 }

@@ -65,6 +65,14 @@ pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     })
 }
 
+/// Reads a JSON object; a list of its fields in the order of the source would be taken for one by serde.
+pub(super) fn parse_object<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Problem::new(Code::Malformed, "the body is a list, and must be an object"));
+    }
+    parse(bytes)
+}
+
 /// A JSON body of ordinary size.
 pub(super) struct Json<T>(pub(super) T);
 
@@ -73,7 +81,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, Refusal> {
         let bytes = read(request.into_body(), BODY_BYTES_MAX).await?;
-        Ok(Self(parse(&bytes)?))
+        Ok(Self(parse_object(&bytes)?))
     }
 }
 

@@ -1,14 +1,19 @@
-//! The admin API: HTTP with JSON on a Unix socket, for people of this machine.
+//! The admin API: HTTP with JSON, on a Unix socket for people of this machine, over TLS for holders of API keys.
 //!
-//! To add a URL: a line in `router.rs`, a handler in `api/`.
+//! To add a URL: a line in `router.rs`, a handler in `api/` with `#[utoipa::path]` beside it (see `openapi/mod.rs`).
 
+mod access;
 mod api;
+mod asked;
 mod body;
-mod caller;
 mod listener;
+mod openapi;
 mod peer;
 mod refusal;
 mod router;
+mod tls;
+mod visitor;
 
-pub use listener::{ListenError, Listening, bind};
+pub use listener::{Https, HttpsError, ListenError, Listening, bind};
 pub use refusal::from_store;
+pub use tls::{Tls, TlsError};

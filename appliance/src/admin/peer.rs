@@ -8,10 +8,13 @@ use std::ffi::CString;
 /// The group whose members may use the admin socket.
 const ADMIN_GROUP: &str = "picloud";
 
+/// Who somebody of this machine is, or why they may not come in.
+pub(super) type Admitted = Result<Principal, Box<Problem>>;
+
 /// The principal with that user and group id, or why it may not come in.
 ///
 /// Looks users and groups up, which may read files or ask a directory service: not for a thread that answers.
-pub(super) fn admit(uid: u32, gid: u32) -> Result<Principal, Box<Problem>> {
+pub(super) fn admit(uid: u32, gid: u32) -> Admitted {
     let uid = Uid::from_raw(uid);
     let user = User::from_uid(uid).ok().flatten();
     let name = user.as_ref().map_or_else(|| format!("uid {uid}"), |user| user.name.clone());

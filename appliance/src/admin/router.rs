@@ -1,61 +1,103 @@
 //! Every URL of the admin API, on one screen.
 
-use super::api::{apps, deploy, executions, kv, meta, routes, run, scripts, sdk, versions};
+use super::access::{Guarded, Known};
+use super::api::{
+    apps, audit, backup, deploy, env, executions, keys, kv, logs, meta, metrics, routes, run, scripts, sdk, secrets,
+    versions, watch,
+};
+use super::openapi::{BASE, Urls, urls};
 use super::refusal::Refusal;
 use crate::appliance::Appliance;
 use axum::Router;
-use axum::routing::{get, post};
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
 use http::{Method, Uri};
+use picloud_model::limits::{REQUEST_HEAD_BYTES_MAX, REQUEST_HEADERS_MAX};
 use picloud_model::problem::{Code, Problem};
 use std::sync::Arc;
 
-/// The routes, with what answers everything else.
-pub(super) fn router(appliance: Arc<Appliance>) -> Router {
-    let api = Router::new()
-        .route("/health", get(meta::health))
-        .route("/ready", get(meta::ready))
-        .route("/version", get(meta::version))
-        .route("/status", get(meta::status))
-        .route("/limits", get(meta::limits))
-        .route("/sdk/docs", get(sdk::docs))
-        .route("/sdk/definitions", get(sdk::definitions))
-        .route("/apps", get(apps::list).post(apps::create))
-        .route("/apps/{app}", get(apps::get).patch(apps::patch).delete(apps::delete))
-        .route("/apps/{app}/deploy", post(deploy::deploy))
-        .route("/apps/{app}/export", get(deploy::export))
-        .route("/apps/{app}/scripts", get(scripts::list))
-        .route("/apps/{app}/scripts/{script}", get(scripts::get).put(scripts::put).delete(scripts::delete))
-        .route("/apps/{app}/scripts/{script}/versions", get(versions::list))
-        .route("/apps/{app}/scripts/{script}/versions/{version}", get(versions::get))
-        .route("/apps/{app}/scripts/{script}/rollback", post(versions::rollback))
-        .route("/apps/{app}/scripts/{script}/imports", get(scripts::imports))
-        .route("/apps/{app}/scripts/{script}/importers", get(scripts::importers))
-        .route("/apps/{app}/scripts/{script}/release", post(scripts::release))
-        .route("/apps/{app}/scripts/{script}/run", post(run::run))
-        .route("/apps/{app}/routes", get(routes::list).post(routes::create))
-        .route("/apps/{app}/routes/{id}", get(routes::get).delete(routes::delete))
-        .route("/apps/{app}/kv", get(kv::collections))
-        .route("/apps/{app}/kv/{collection}", get(kv::list).delete(kv::delete_collection))
+/// The URLs, and which handlers answer there. Methods, parameters and answers stand beside the handlers.
+#[rustfmt::skip]
+pub(super) fn urls() -> Urls {
+    urls! {
+        "/health" => meta::health;
+        "/ready" => meta::ready;
+        "/version" => meta::version;
+        "/status" => meta::status;
+        "/limits" => meta::limits;
+        "/openapi.json" => meta::openapi;
+        "/sdk/docs" => sdk::docs;
+        "/sdk/definitions" => sdk::definitions;
+        "/apps" => apps::list, apps::create;
+        "/apps/{app}" => apps::get, apps::patch, apps::delete;
+        "/apps/{app}/deploy" => deploy::deploy;
+        "/apps/{app}/export" => deploy::export;
+        "/apps/{app}/scripts" => scripts::list;
+        "/apps/{app}/scripts/{script}" => scripts::get, scripts::put, scripts::delete;
+        "/apps/{app}/scripts/{script}/versions" => versions::list;
+        "/apps/{app}/scripts/{script}/versions/{version}" => versions::get;
+        "/apps/{app}/scripts/{script}/versions/{version}/diff" => versions::diff;
+        "/apps/{app}/scripts/{script}/rollback" => versions::rollback;
+        "/apps/{app}/scripts/{script}/imports" => scripts::imports;
+        "/apps/{app}/scripts/{script}/importers" => scripts::importers;
+        "/apps/{app}/scripts/{script}/release" => scripts::release;
+        "/apps/{app}/scripts/{script}/run" => run::run;
+        "/apps/{app}/routes" => routes::list, routes::create;
+        "/apps/{app}/routes/{id}" => routes::get, routes::delete;
+        "/apps/{app}/kv" => kv::collections;
+        "/apps/{app}/kv/{collection}" => kv::list, kv::delete_collection;
         // A key may hold `/`, encoded or not.
-        .route("/apps/{app}/kv/{collection}/{*key}", get(kv::get).put(kv::put).delete(kv::delete))
-        .route("/apps/{app}/executions", get(executions::list))
-        .route("/apps/{app}/executions/{id}", get(executions::get));
-    Router::new()
-        .nest("/api/v1", api)
-        .fallback(no_such_url)
-        .method_not_allowed_fallback(no_such_method)
-        // Bodies are bounded where they are read, each with its own bound.
-        .layer(axum::extract::DefaultBodyLimit::disable())
-        .with_state(appliance)
+        "/apps/{app}/kv/{collection}/{*key}" => kv::get, kv::put, kv::delete;
+        "/apps/{app}/env" => env::list;
+        "/apps/{app}/env/{value}" => env::get, env::put, env::delete;
+        "/apps/{app}/executions" => executions::list;
+        "/apps/{app}/executions/{execution}" => executions::get;
+        "/apps/{app}/secrets" => secrets::list;
+        "/apps/{app}/secrets/{name}" => secrets::get, secrets::put, secrets::delete;
+        "/watch" => watch::watch;
+        "/logs" => logs::logs;
+        "/metrics" => metrics::metrics;
+        "/keys" => keys::list, keys::create;
+        "/keys/{id}" => keys::get, keys::delete;
+        "/audit" => audit::list;
+        "/audit/verify" => audit::verify;
+        "/backup" => backup::take;
+    }
 }
 
-async fn no_such_url(uri: Uri) -> Refusal {
+/// The routes, with what answers everything else.
+pub(super) fn router(appliance: Arc<Appliance>) -> Router {
+    Router::new()
+        .nest(BASE, urls().into_router())
+        .fallback(no_such_url)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn(refuse_large_head))
+        // Bodies are bounded where they are read, each with its own bound.
+        .layer(axum::extract::DefaultBodyLimit::disable())
+        .with_state(Guarded::new(appliance))
+}
+
+/// A head over the bounds is answered as every mistake is; the listener's own bounds are wider, and cut off.
+async fn refuse_large_head(request: Request, next: Next) -> Response {
+    let headers = request.headers();
+    let of_headers: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    let bytes = of_headers + request.uri().to_string().len();
+    if headers.len() <= REQUEST_HEADERS_MAX && bytes <= REQUEST_HEAD_BYTES_MAX {
+        return next.run(request).await;
+    }
+    let kib = REQUEST_HEAD_BYTES_MAX / 1024;
+    let detail = format!("the head of the request has more than {REQUEST_HEADERS_MAX} headers or {kib} KiB");
+    Refusal(Problem::new(Code::HeadTooLarge, detail)).into_response()
+}
+
+async fn no_such_url(_known: Known, uri: Uri) -> Refusal {
     Refusal(
         Problem::new(Code::NotFound, format!("`{}` is no URL of the admin API", uri.path()))
             .hint("its URLs begin with /api/v1/"),
     )
 }
 
-async fn no_such_method(method: Method, uri: Uri) -> Refusal {
+async fn no_such_method(_known: Known, method: Method, uri: Uri) -> Refusal {
     Refusal(Problem::new(Code::MethodNotAllowed, format!("`{}` does not take {method}", uri.path())))
 }

@@ -2,8 +2,10 @@
 //!
 //! To add a command: a file here, a line in `command` and one in `run`.
 
+mod backup;
 mod check_config;
 mod dev;
+mod restore;
 mod serve;
 mod signals;
 mod terminal;
@@ -41,6 +43,14 @@ fn run(matches: &ArgMatches) -> Result<(), Stopped> {
         Some(("dev", given)) => {
             let folder: &PathBuf = given.get_one("DIR").expect("clap requires it");
             dev::run(folder, settle(&Mode::Dev(folder.clone()), given)?)
+        }
+        Some(("backup", given)) => {
+            let file: &PathBuf = given.get_one("FILE").expect("clap requires it");
+            backup::run(&settle(&Mode::Service, given)?, file, given.get_flag("force"))
+        }
+        Some(("restore", given)) => {
+            let file: &PathBuf = given.get_one("FILE").expect("clap requires it");
+            restore::run(&settle(&Mode::Service, given)?, file)
         }
         Some(("check-config", given)) => {
             check_config::run(&settle(&Mode::Service, given)?, given.get_flag("json"));
@@ -81,11 +91,36 @@ fn command() -> Command {
                 ),
         ))
         .subcommand(with_settings(
+            Command::new("backup")
+                .about("Put everything durable into one file, while the appliance goes on or while none runs")
+                .after_help(
+                    "The file holds everything, also the keys that secrets are sealed with: keep it as safe as the \
+                     machine.\nExample: picloud-appliance backup /mnt/usb/picloud.tar",
+                )
+                .arg(file_argument("The file to write; `-` for standard output"))
+                .arg(
+                    Arg::new("force")
+                        .long("force")
+                        .action(clap::ArgAction::SetTrue)
+                        .help("Replace FILE where it is there already"),
+                ),
+        ))
+        .subcommand(with_settings(
+            Command::new("restore")
+                .about("Put a backup in place of a data folder that is empty or does not exist")
+                .after_help("Example: picloud-appliance restore /mnt/usb/picloud.tar --data-dir /var/lib/picloud")
+                .arg(file_argument("The file that `backup` wrote")),
+        ))
+        .subcommand(with_settings(
             Command::new("check-config")
                 .about("Check the settings and show what holds, and where each comes from")
                 .after_help("Example: picloud-appliance check-config --config ./appliance.toml")
                 .arg(Arg::new("json").long("json").action(clap::ArgAction::SetTrue).help("Print JSON")),
         ))
+}
+
+fn file_argument(help: &'static str) -> Arg {
+    Arg::new("FILE").required(true).value_parser(clap::value_parser!(PathBuf)).help(help)
 }
 
 fn with_settings(command: Command) -> Command {

@@ -10,16 +10,28 @@ pub(super) fn run(config: Config) -> Result<(), Stopped> {
     runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
         let appliance = Appliance::start(Start { config, dev: false, on_executions: None }).await?;
-        terminal::say(&format!(
-            "PiCloud {} answers on http://{} (admin socket {})",
-            env!("CARGO_PKG_VERSION"),
-            appliance.ingress_addr(),
-            appliance.admin_socket().display()
-        ));
+        say_where(&appliance);
         signals.next().await;
         end(&appliance, signals).await;
         Ok(())
     })
+}
+
+/// Says at which doors it answers.
+pub(super) fn say_where(appliance: &Appliance) {
+    terminal::say(&format!(
+        "PiCloud {} answers on http://{} (admin socket {})",
+        env!("CARGO_PKG_VERSION"),
+        appliance.ingress_addr(),
+        appliance.admin_socket().display()
+    ));
+    if let Some(https) = appliance.https() {
+        terminal::say(&format!(
+            "admin API on https://{} (CA fingerprint SHA256 {})",
+            https.addr(),
+            https.fingerprint()
+        ));
+    }
 }
 
 /// Ends in order, or at once where a second signal comes.

@@ -1,6 +1,7 @@
 //! The one place that writes to the terminal.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
 
 /// Prints what was asked for. A closed terminal is no error: the appliance goes on.
 pub(super) fn say(line: &str) {
@@ -16,7 +17,6 @@ pub(super) fn complain(line: &str) {
 
 /// Starts logging on standard error. `filter` was checked with the settings.
 pub(super) fn start_log(filter: &str, with_time: bool) {
-    use std::io::IsTerminal;
     use tracing_subscriber::EnvFilter;
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(filter))
@@ -25,4 +25,76 @@ pub(super) fn start_log(filter: &str, with_time: bool) {
         .with_target(false);
     // A second call (only tests could make one) keeps the first subscriber.
     let _already = if with_time { builder.try_init() } else { builder.without_time().try_init() };
+}
+
+/// Standard output for what is no text.
+pub(super) fn output() -> impl Write {
+    std::io::stdout()
+}
+
+/// `1.5 MiB`
+pub(super) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let (mut tenths, mut unit) = (bytes * 10 / 1024, 0);
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
+}
+
+/// How long something goes on before it is shown how far it is.
+const QUIET_MAX: Duration = Duration::from_secs(1);
+/// Least time between two numbers.
+const SHOWN_EVERY: Duration = Duration::from_millis(250);
+
+/// One line that counts up on a terminal, for what takes longer than a second; gone when it is dropped.
+pub(super) struct Progress {
+    done: &'static str,
+    bytes: u64,
+    next: Option<Instant>,
+    shown: bool,
+}
+
+impl Progress {
+    /// Counts what is `done`: `written`.
+    pub(super) fn new(done: &'static str) -> Self {
+        let next = std::io::stderr().is_terminal().then(|| Instant::now() + QUIET_MAX);
+        Self { done, bytes: 0, next, shown: false }
+    }
+
+    /// So many bytes more.
+    pub(super) fn add(&mut self, bytes: u64) {
+        self.bytes += bytes;
+        let now = Instant::now();
+        if self.next.is_some_and(|next| next <= now) {
+            self.next = Some(now + SHOWN_EVERY);
+            self.shown = true;
+            let mut out = std::io::stderr().lock();
+            let _closed = write!(out, "\r{} {}\u{1b}[K", size(self.bytes), self.done).and_then(|()| out.flush());
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown {
+            let mut out = std::io::stderr().lock();
+            let _closed = write!(out, "\r\u{1b}[K").and_then(|()| out.flush());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_short_and_not_rounded_up() {
+        let sizes = [0, 1_023, 1_024, 1_535, 1024 * 1024 - 1, 1024 * 1024, 5 * 1024 * 1024 * 1024];
+        assert_eq!(sizes.map(size), ["0 B", "1023 B", "1.0 KiB", "1.4 KiB", "1023.9 KiB", "1.0 MiB", "5.0 GiB"]);
+    }
 }

@@ -9,7 +9,7 @@ use toml::de::{DeTable, DeValue};
 
 /// Variables with our prefix that belong to the command line or to nodes.
 const FOREIGN_VARIABLES: &[&str] =
-    &["PICLOUD_URL", "PICLOUD_SOCKET", "PICLOUD_KEY", "PICLOUD_APP", "PICLOUD_APPLIANCE"];
+    &["PICLOUD_URL", "PICLOUD_SOCKET", "PICLOUD_KEY", "PICLOUD_FINGERPRINT", "PICLOUD_APP", "PICLOUD_APPLIANCE"];
 
 /// What the settings are made of.
 #[derive(Clone, Debug, Default)]

@@ -16,6 +16,9 @@ use std::path::{Path, PathBuf};
 /// The file that is read where `--config` names no other.
 pub const CONFIG_FILE: &str = "/etc/picloud/appliance.toml";
 
+/// Milliseconds of a day.
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+
 /// Where the defaults come from: a machine's service, or a folder that somebody works in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
@@ -35,8 +38,12 @@ pub struct Settings {
     pub ingress_addr: SocketAddr,
     /// Where the admin API listens for local people.
     pub admin_socket: PathBuf,
-    /// Where the admin and node API will listen; accepted and checked, not in use yet.
+    /// Where the admin API listens for everybody else.
     pub admin_addr: SocketAddr,
+    /// The owner's own certificate for it, in place of one by the appliance's authority.
+    pub tls_cert: Option<PathBuf>,
+    /// The key of that certificate.
+    pub tls_key: Option<PathBuf>,
     /// Whether the appliance will announce itself; accepted, not in use yet.
     pub mdns: bool,
     /// Where files of apps will live; accepted, not in use yet.
@@ -51,6 +58,12 @@ pub struct Settings {
     pub worker_user: Option<String>,
     /// What is logged.
     pub log: String,
+    /// So many of a script's newest versions are kept, whatever their age.
+    pub versions_min: u32,
+    /// No more of a script's versions are kept.
+    pub versions_max: u32,
+    /// Between these two, a version is kept for so many days.
+    pub versions_days: u32,
 }
 
 impl Settings {
@@ -67,6 +80,8 @@ impl Settings {
             ingress_addr: SocketAddr::from(([0, 0, 0, 0], 8080)),
             admin_socket,
             admin_addr: SocketAddr::from(([0, 0, 0, 0], 8443)),
+            tls_cert: None,
+            tls_key: None,
             mdns: true,
             files_root: None,
             database_url: None,
@@ -74,6 +89,18 @@ impl Settings {
             concurrency: u32::try_from(concurrency).unwrap_or(u32::MAX),
             worker_user: None,
             log: "info".to_owned(),
+            versions_min: 20,
+            versions_max: 500,
+            versions_days: 90,
+        }
+    }
+
+    /// Which versions of scripts are kept.
+    pub fn versions_kept(&self) -> picloud_store::VersionsKept {
+        picloud_store::VersionsKept {
+            newest_min: self.versions_min,
+            newest_max: self.versions_max.max(self.versions_min),
+            age_ms_max: i64::from(self.versions_days) * DAY_MS,
         }
     }
 }

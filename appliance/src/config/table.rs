@@ -50,6 +50,11 @@ const MODULE_CACHE_SIZE_MAX: u32 = 65_536;
 /// Most runs at once; each has a thread with a deep stack.
 const CONCURRENCY_MAX: u32 = 1_024;
 
+/// Most versions that may be kept of a script.
+const VERSIONS_MAX: u32 = 10_000;
+/// Longest time that versions may be kept.
+const VERSIONS_DAYS_MAX: u32 = 36_500;
+
 /// All settings.
 pub const SETTINGS: &[SettingRow] = &[
     SettingRow {
@@ -83,10 +88,28 @@ pub const SETTINGS: &[SettingRow] = &[
         key: "admin_addr",
         value_name: "ADDR:PORT",
         expected: "an address and a port, such as `0.0.0.0:8443`",
-        doc: "Where the admin API will listen for remote people (not in use yet)",
+        doc: "Where the admin API listens for remote people (HTTPS); `dev` leaves it off unless this is set",
         shape: Shape::Text,
         set: |settings, text| address(text).map(|addr| settings.admin_addr = addr),
         show: |settings| settings.admin_addr.to_string(),
+    },
+    SettingRow {
+        key: "tls_cert",
+        value_name: "FILE",
+        expected: "the path of a PEM file",
+        doc: "Your own certificate for the admin API, in place of one by the appliance's own CA",
+        shape: Shape::Text,
+        set: |settings, text| path(text).map(|file| settings.tls_cert = Some(file)),
+        show: |settings| settings.tls_cert.as_ref().map(|file| file.display().to_string()).unwrap_or_default(),
+    },
+    SettingRow {
+        key: "tls_key",
+        value_name: "FILE",
+        expected: "the path of a PEM file",
+        doc: "The private key of that certificate",
+        shape: Shape::Text,
+        set: |settings, text| path(text).map(|file| settings.tls_key = Some(file)),
+        show: |settings| settings.tls_key.as_ref().map(|file| file.display().to_string()).unwrap_or_default(),
     },
     SettingRow {
         key: "mdns",
@@ -156,6 +179,33 @@ pub const SETTINGS: &[SettingRow] = &[
             Some(())
         },
         show: |settings| settings.log.clone(),
+    },
+    SettingRow {
+        key: "versions_min",
+        value_name: "N",
+        expected: "a number from 1 to 10000",
+        doc: "Newest versions of a script that are kept, whatever their age",
+        shape: Shape::Number,
+        set: |settings, text| number(text, VERSIONS_MAX).map(|n| settings.versions_min = n),
+        show: |settings| settings.versions_min.to_string(),
+    },
+    SettingRow {
+        key: "versions_max",
+        value_name: "N",
+        expected: "a number from 1 to 10000",
+        doc: "Versions of a script that are kept at most; what is live and what it needs stays in any case",
+        shape: Shape::Number,
+        set: |settings, text| number(text, VERSIONS_MAX).map(|n| settings.versions_max = n),
+        show: |settings| settings.versions_max.to_string(),
+    },
+    SettingRow {
+        key: "versions_days",
+        value_name: "DAYS",
+        expected: "a number of days from 1 to 36500",
+        doc: "How long versions are kept beyond the newest `versions_min`",
+        shape: Shape::Number,
+        set: |settings, text| number(text, VERSIONS_DAYS_MAX).map(|n| settings.versions_days = n),
+        show: |settings| settings.versions_days.to_string(),
     },
 ];
 

@@ -7,7 +7,8 @@ use picloud_model::app::NewApp;
 use picloud_model::app_folder::check_static_path;
 use picloud_model::bundle::Bundle;
 use picloud_model::limits::{
-    APP_ITEMS_MAX, AppLimits, ENV_ENTRIES_MAX, ENV_VALUE_BYTES_MAX, Limits, STATIC_APP_BYTES_MAX, STATIC_FILE_BYTES_MAX,
+    APP_ITEMS_MAX, AppLimits, ENV_ENTRIES_MAX, ENV_NAME_BYTES_MAX, ENV_VALUE_BYTES_MAX, Limits, STATIC_APP_BYTES_MAX,
+    STATIC_FILE_BYTES_MAX,
 };
 use picloud_model::name;
 use picloud_model::problem::{Code, Problem};
@@ -22,8 +23,6 @@ const METHOD_BYTES_MAX: usize = 32;
 const HOST_BYTES_MAX: usize = 253;
 /// Hosts of one app.
 const HOSTS_MAX: usize = 64;
-/// Longest name of an env value.
-const ENV_NAME_BYTES_MAX: usize = 128;
 
 /// A bundle that passed, in the form the store takes.
 pub struct Wanted {

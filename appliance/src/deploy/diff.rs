@@ -4,6 +4,7 @@ use super::check::Wanted;
 use picloud_model::bundle::{Change, ChangeAction};
 use picloud_model::hash::ContentHash;
 use picloud_model::limits::AppLimits;
+use picloud_model::route::{RouteAuth, RouteSpec};
 use picloud_model::script::ScriptKind;
 use picloud_store::AppState;
 use std::collections::BTreeMap;
@@ -39,7 +40,12 @@ fn limits(limits: &AppLimits) -> BTreeMap<String, String> {
 }
 
 /// Compares two maps of names and values; an empty value has nothing to show.
-fn values(what: &str, old: &BTreeMap<String, String>, new: &BTreeMap<String, String>, changes: &mut Vec<Change>) {
+pub(super) fn values(
+    what: &str,
+    old: &BTreeMap<String, String>,
+    new: &BTreeMap<String, String>,
+    changes: &mut Vec<Change>,
+) {
     let mut push = |action, name: &str, diff: Option<String>| {
         changes.push(Change { action, what: what.to_owned(), name: name.to_owned(), diff });
     };
@@ -86,22 +92,32 @@ fn scripts(state: Option<&AppState>, wanted: &Wanted, whole: bool, changes: &mut
     }
 }
 
-fn unified((kind, name): (ScriptKind, &str), old: &str, new: &str) -> String {
+/// The unified difference of two sources of one script.
+pub(super) fn unified((kind, name): (ScriptKind, &str), old: &str, new: &str) -> String {
     let file = super::check::file_of(kind, name);
     let text = similar::TextDiff::from_lines(old, new);
     text.unified_diff().context_radius(3).header(&format!("a/{file}"), &format!("b/{file}")).to_string()
 }
 
 fn routes(state: Option<&AppState>, wanted: &Wanted, changes: &mut Vec<Change>) {
-    let shown = |route: &picloud_model::route::RouteSpec| {
+    let old = state.iter().flat_map(|state| &state.routes).map(|route| &route.spec);
+    route_changes(old, &wanted.routes, changes);
+}
+
+/// Compares two lists of routes.
+pub(super) fn route_changes<'r>(
+    old: impl IntoIterator<Item = &'r RouteSpec>,
+    new: impl IntoIterator<Item = &'r RouteSpec>,
+    changes: &mut Vec<Change>,
+) {
+    let shown = |route: &RouteSpec| {
         let auth = match route.auth {
-            picloud_model::route::RouteAuth::Public => "",
-            picloud_model::route::RouteAuth::Key => " (auth = \"key\")",
+            RouteAuth::Public => "",
+            RouteAuth::Key => " (auth = \"key\")",
         };
         (route.title(), format!("{}{auth}", route.script))
     };
-    let old = state.iter().flat_map(|state| &state.routes).map(|route| shown(&route.spec)).collect();
-    values("route", &old, &wanted.routes.iter().map(shown).collect(), changes);
+    values("route", &old.into_iter().map(shown).collect(), &new.into_iter().map(shown).collect(), changes);
 }
 
 fn static_files(state: Option<&AppState>, wanted: &Wanted, changes: &mut Vec<Change>) {
@@ -118,7 +134,7 @@ mod tests {
     use super::*;
     use picloud_model::app::{App, NewApp};
     use picloud_model::ids::{AppId, RouteId, ScriptId};
-    use picloud_model::route::{Route, RouteAuth, RouteSpec};
+    use picloud_model::route::Route;
     use picloud_model::script::Script;
     use picloud_store::{ScriptWrite, StaticFile, StaticWrite};
 

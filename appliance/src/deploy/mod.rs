@@ -4,11 +4,14 @@ pub mod check;
 pub mod diff;
 pub mod export;
 mod graph;
+mod recorded;
+mod rollback;
 pub mod single;
 
 use crate::admin::from_store;
 use crate::appliance::Appliance;
 use check::Wanted;
+use picloud_model::audit::Act;
 use picloud_model::bundle::{Bundle, DeployReport};
 use picloud_model::hash::ContentHash;
 use picloud_model::ids::AppId;
@@ -17,7 +20,7 @@ use picloud_model::problem::{Code, Problem};
 use picloud_model::protocol::{AppSnapshot, RouteEntry, ScriptEntry};
 use picloud_model::route::RouteSpec;
 use picloud_orchestrator::route_table::RouteTable;
-use picloud_store::{AppState, Author, DeployWrite, StoreError};
+use picloud_store::{AppState, DeployWrite, StoreError};
 use std::sync::Arc;
 
 /// How often a deploy is worked out again because the app changed meanwhile (another appliance, on a shared store).
@@ -30,9 +33,9 @@ impl Appliance {
     pub async fn deploy(
         &self,
         bundle: Bundle,
-        author: &str,
         plan: bool,
         expected: Option<i64>,
+        act: &Act,
     ) -> Result<DeployReport, Problem> {
         let message = bundle.message.clone();
         // Compiling takes its time; the threads that answer must not wait for it.
@@ -59,8 +62,8 @@ impl Appliance {
                 return Ok(report);
             }
             let write = write_of(&wanted, state.map(|state| state.app.revision));
-            let author = Author { name: author.to_owned(), message: message.clone(), at: self.clock.now_ms() };
-            match self.store.deploy(write, &author).await {
+            let act = Act { message: message.clone(), ..act.clone() };
+            match self.store.deploy(write, &act).await {
                 Ok(app) => {
                     self.registry.publish(app.id).await.map_err(from_store)?;
                     report.revision = app.revision;

@@ -5,28 +5,35 @@ use super::{Candidate, STALE_RETRIES_MAX, check_revision, graph};
 use crate::admin::from_store;
 use crate::appliance::Appliance;
 use picloud_model::app::{App, AppPatch, NewApp};
+use picloud_model::audit::Act;
 use picloud_model::ids::RouteId;
 use picloud_model::problem::{Code, Problem};
 use picloud_model::protocol::AppSnapshot;
 use picloud_model::route::{Route, RouteSpec};
-use picloud_model::script::{Diagnostic, Script, ScriptInput, ScriptKind};
-use picloud_store::{Author, ScriptWrite, StoreError};
+use picloud_model::script::{Diagnostic, SavedScript, ScriptInput, ScriptKind};
+use picloud_store::{ScriptWrite, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 impl Appliance {
     /// Makes an empty app.
-    pub async fn create_app(&self, mut app: NewApp) -> Result<App, Problem> {
+    pub async fn create_app(&self, mut app: NewApp, act: &Act) -> Result<App, Problem> {
         picloud_model::name::check_app_name(&app.name)?;
         check::check_app_fields(&mut app.hosts, &app.env, &app.limits).map_err(|errors| invalid(&app.name, errors))?;
         let _alone = self.changes.lock().await;
-        let created = self.store.create_app(&app, self.clock.now_ms()).await.map_err(from_store)?;
+        let created = self.store.create_app(&app, act).await.map_err(from_store)?;
         self.registry.publish(created.id).await.map_err(from_store)?;
         Ok(created)
     }
 
     /// Changes what `patch` names.
-    pub async fn patch_app(&self, app: &App, mut patch: AppPatch, expected: Option<i64>) -> Result<App, Problem> {
+    pub async fn patch_app(
+        &self,
+        app: &App,
+        mut patch: AppPatch,
+        expected: Option<i64>,
+        act: &Act,
+    ) -> Result<App, Problem> {
         let env = patch.env.clone().unwrap_or_default();
         let mut hosts = patch.hosts.clone().unwrap_or_default();
         let limits = patch.limits.clone().unwrap_or_default();
@@ -37,15 +44,51 @@ impl Appliance {
             let live = self.live(app)?;
             self.refuse_ambiguity(candidate(&live, hosts, &specs(&live)))?;
         }
-        let patched = self.store.patch_app(app.id, &patch, expected, self.clock.now_ms()).await.map_err(from_store)?;
+        let patched = self.store.patch_app(app.id, &patch, expected, act).await.map_err(from_store)?;
         self.registry.publish(app.id).await.map_err(from_store)?;
         patched.ok_or_else(|| Problem::not_found("app", &app.name))
     }
 
-    /// Removes an app with everything in it. Answers whether it was there.
-    pub async fn delete_app(&self, app: &App, expected: Option<i64>) -> Result<bool, Problem> {
+    /// Sets one plain value, or removes it. Answers the app, and whether the value was there before.
+    pub async fn change_env(
+        &self,
+        app: &App,
+        name: &str,
+        value: Option<String>,
+        expected: Option<i64>,
+        act: &Act,
+    ) -> Result<(App, bool), Problem> {
         let _alone = self.changes.lock().await;
-        let deleted = self.store.delete_app(app.id, expected).await.map_err(from_store)?;
+        let mut tries = 0;
+        let (patched, was) = loop {
+            let now = self.store.app(&app.name).await.map_err(from_store)?;
+            let now = now.ok_or_else(|| Problem::not_found("app", &app.name))?;
+            check_revision(expected, now.revision)?;
+            let mut env = now.env.clone();
+            let was = match &value {
+                Some(value) => env.insert(name.to_owned(), value.clone()),
+                None => env.remove(name),
+            };
+            if was == value {
+                return Ok((now, was.is_some()));
+            }
+            check::check_app_fields(&mut [], &env, &now.limits).map_err(|errors| invalid(&app.name, errors))?;
+            let patch = AppPatch { env: Some(env), ..AppPatch::default() };
+            match self.store.patch_app(app.id, &patch, Some(now.revision), act).await {
+                // A crash was counted meanwhile, or another appliance on the same store was faster.
+                Err(StoreError::Stale { .. }) if expected.is_none() && tries < STALE_RETRIES_MAX => tries += 1,
+                patched => break (patched.map_err(from_store)?, was.is_some()),
+            }
+        };
+        self.registry.publish(app.id).await.map_err(from_store)?;
+        Ok((patched.ok_or_else(|| Problem::not_found("app", &app.name))?, was))
+    }
+
+    /// Removes an app with everything in it. Answers whether it was there.
+    pub async fn delete_app(&self, app: &App, expected: Option<i64>, act: &Act) -> Result<bool, Problem> {
+        let _alone = self.changes.lock().await;
+        let deleted = self.store.delete_app(app.id, expected, act).await.map_err(from_store)?;
+        self.vault.app_gone(app.id).await;
         self.registry.publish(app.id).await.map_err(from_store)?;
         Ok(deleted)
     }
@@ -56,9 +99,9 @@ impl Appliance {
         app: &App,
         name: &str,
         input: ScriptInput,
-        author: &str,
         expected: Option<i64>,
-    ) -> Result<Script, Problem> {
+        act: &Act,
+    ) -> Result<SavedScript, Problem> {
         let limits = app.limits.resolve();
         let (kind, file) = (input.kind, check::file_of(input.kind, name));
         let checked = {
@@ -72,12 +115,12 @@ impl Appliance {
         })?;
         let validated = checked.map_err(|errors| invalid_script(&file, errors))?;
         let write = ScriptWrite { name: name.to_owned(), kind, source: input.source, imports: validated.imports };
-        let author = Author { name: author.to_owned(), message: input.message, at: self.clock.now_ms() };
+        let act = Act { message: input.message, ..act.clone() };
         let _alone = self.changes.lock().await;
-        self.check_graph(app, &write).await?;
-        let saved = self.store.save_script(app.id, &write, expected, &author).await.map_err(from_store)?;
+        self.check_graph(app, std::slice::from_ref(&write)).await?;
+        let script = self.store.save_script(app.id, &write, expected, &act).await.map_err(from_store)?;
         self.registry.publish(app.id).await.map_err(from_store)?;
-        Ok(saved)
+        Ok(SavedScript { script, warnings: in_file(&file, validated.warnings) })
     }
 
     /// Removes a script or module. Answers whether it was there.
@@ -87,9 +130,10 @@ impl Appliance {
         name: &str,
         expected: Option<i64>,
         force: bool,
+        act: &Act,
     ) -> Result<bool, Problem> {
         let _alone = self.changes.lock().await;
-        let deleted = self.store.delete_script(app.id, name, expected, force).await.map_err(|error| {
+        let deleted = self.store.delete_script(app.id, name, expected, force, act).await.map_err(|error| {
             let mut problem = from_store(error);
             if problem.code == Code::Conflict {
                 problem = problem.hint("remove those first, or delete it with --force (in the API: ?force=true)");
@@ -101,15 +145,21 @@ impl Appliance {
     }
 
     /// Runs a quarantined script again. Answers whether it was quarantined.
-    pub async fn release_script(&self, app: &App, name: &str) -> Result<bool, Problem> {
+    pub async fn release_script(&self, app: &App, name: &str, act: &Act) -> Result<bool, Problem> {
         let _alone = self.changes.lock().await;
-        let released = self.store.release_script(app.id, name).await.map_err(from_store)?;
+        let released = self.store.release_script(app.id, name, act).await.map_err(from_store)?;
         self.registry.publish(app.id).await.map_err(from_store)?;
         Ok(released)
     }
 
     /// Adds a route.
-    pub async fn create_route(&self, app: &App, mut route: RouteSpec, expected: Option<i64>) -> Result<Route, Problem> {
+    pub async fn create_route(
+        &self,
+        app: &App,
+        mut route: RouteSpec,
+        expected: Option<i64>,
+        act: &Act,
+    ) -> Result<Route, Problem> {
         check::check_route(&mut route).map_err(|errors| invalid(&app.name, errors))?;
         let _alone = self.changes.lock().await;
         let mut tries = 0;
@@ -119,7 +169,7 @@ impl Appliance {
             let now = now.ok_or_else(|| Problem::not_found("app", &app.name))?;
             check_revision(expected, now.revision)?;
             self.check_new_route(app, &route)?;
-            match self.store.create_route(app.id, &route, now.revision, self.clock.now_ms()).await {
+            match self.store.create_route(app.id, &route, now.revision, act).await {
                 // A crash was counted meanwhile, or another appliance on the same store was faster.
                 Err(StoreError::Stale { .. }) if expected.is_none() && tries < STALE_RETRIES_MAX => tries += 1,
                 created => break created.map_err(from_store)?,
@@ -149,9 +199,9 @@ impl Appliance {
     }
 
     /// Removes a route. Answers whether it was there.
-    pub async fn delete_route(&self, app: &App, id: RouteId) -> Result<bool, Problem> {
+    pub async fn delete_route(&self, app: &App, id: RouteId, act: &Act) -> Result<bool, Problem> {
         let _alone = self.changes.lock().await;
-        let deleted = self.store.delete_route(app.id, id, self.clock.now_ms()).await.map_err(from_store)?;
+        let deleted = self.store.delete_route(app.id, id, act).await.map_err(from_store)?;
         self.registry.publish(app.id).await.map_err(from_store)?;
         Ok(deleted)
     }
@@ -160,35 +210,25 @@ impl Appliance {
         self.registry.app(app.id).ok_or_else(|| Problem::not_found("app", &app.name))
     }
 
-    /// Checks the imports of one script together with everything it reaches and everything that reaches it.
-    async fn check_graph(&self, app: &App, write: &ScriptWrite) -> Result<(), Problem> {
+    /// Checks the imports of what is to be saved together with everything it reaches and everything that reaches it.
+    pub(super) async fn check_graph(&self, app: &App, writes: &[ScriptWrite]) -> Result<(), Problem> {
         let live = self.live(app)?;
-        let mut modules: BTreeSet<String> = live
-            .scripts
-            .iter()
-            .filter(|script| script.kind == ScriptKind::Module && script.name != write.name)
-            .map(|script| script.name.clone())
-            .collect();
-        let stored = self.store.script(app.id, &write.name).await.map_err(from_store)?;
-        let mut graph = BTreeMap::from([(write.name.clone(), write.imports.clone())]);
-        let mut above = BTreeSet::new();
-        if let Some((script, _version)) = stored {
-            let mut next = vec![script.id];
-            while let Some(id) = next.pop() {
-                for importer in self.store.importers(id).await.map_err(from_store)? {
-                    if above.insert(importer.name.clone()) {
-                        next.push(importer.id);
-                    }
-                }
+        let written = |name: &str| writes.iter().find(|write| write.name == name);
+        let untouched = live.scripts.iter().filter(|script| written(&script.name).is_none());
+        let modules = untouched.filter(|script| script.kind == ScriptKind::Module).map(|script| &script.name);
+        let new_modules = writes.iter().filter(|write| write.kind == ScriptKind::Module).map(|write| &write.name);
+        let modules: BTreeSet<String> = modules.chain(new_modules).cloned().collect();
+        let mut graph: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut next = Vec::new();
+        for write in writes {
+            let above = self.importers_but(app, &write.name, |name| written(name).is_some()).await?;
+            if write.kind == ScriptKind::Endpoint && !above.is_empty() {
+                let detail = format!("module `{}` cannot become an endpoint while others import it", write.name);
+                return Err(Problem::new(Code::Conflict, detail).conflicts(above.into_iter().collect()));
             }
+            next.extend(write.imports.iter().cloned().chain(above));
+            graph.insert(write.name.clone(), write.imports.clone());
         }
-        if write.kind == ScriptKind::Module {
-            modules.insert(write.name.clone());
-        } else if !above.is_empty() {
-            let detail = format!("module `{}` cannot become an endpoint while others import it", write.name);
-            return Err(Problem::new(Code::Conflict, detail).conflicts(above.into_iter().collect()));
-        }
-        let mut next: Vec<String> = write.imports.iter().cloned().chain(above).collect();
         while let Some(name) = next.pop() {
             if graph.contains_key(&name) {
                 continue;
@@ -200,20 +240,40 @@ impl Appliance {
             next.extend(imports.iter().cloned());
             graph.insert(name, imports);
         }
-        let errors: Vec<Diagnostic> = graph::check(&graph, &modules, &app.limits.resolve(), |name| {
-            (name == write.name).then_some(&*write.source)
-        })
-        .into_iter()
-        .map(|(who, error)| {
-            let kind = if modules.contains(&who) { ScriptKind::Module } else { ScriptKind::Endpoint };
-            Diagnostic { file: Some(check::file_of(kind, &who)), ..error }
-        })
-        .collect();
+        let source_of = |name: &str| written(name).map(|write| &*write.source);
+        let errors: Vec<Diagnostic> = graph::check(&graph, &modules, &app.limits.resolve(), source_of)
+            .into_iter()
+            .map(|(who, error)| {
+                let kind = if modules.contains(&who) { ScriptKind::Module } else { ScriptKind::Endpoint };
+                Diagnostic { file: Some(check::file_of(kind, &who)), ..error }
+            })
+            .collect();
         if errors.is_empty() {
             return Ok(());
         }
-        Err(Problem::new(Code::InvalidScript, format!("the imports of `{}` do not hold together", write.name))
-            .errors(errors))
+        let names: Vec<String> = writes.iter().map(|write| format!("`{}`", write.name)).collect();
+        let detail = format!("the imports of {} do not hold together", names.join(", "));
+        Err(Problem::new(Code::InvalidScript, detail).errors(errors))
+    }
+
+    /// Everything that reaches `name` by imports, but for what `skipped` names: its imports are about to change.
+    pub(super) async fn importers_but(
+        &self,
+        app: &App,
+        name: &str,
+        skipped: impl Fn(&str) -> bool,
+    ) -> Result<BTreeSet<String>, Problem> {
+        let mut above = BTreeSet::new();
+        let stored = self.store.script(app.id, name).await.map_err(from_store)?;
+        let mut next: Vec<_> = stored.map(|(script, _version)| script.id).into_iter().collect();
+        while let Some(id) = next.pop() {
+            for importer in self.store.importers(id).await.map_err(from_store)? {
+                if !skipped(&importer.name) && above.insert(importer.name.clone()) {
+                    next.push(importer.id);
+                }
+            }
+        }
+        Ok(above)
     }
 }
 

@@ -1,7 +1,8 @@
 //! What goes on without anybody asking: idempotent, without input, woken by signal or due time.
 //!
-//! To add a task: a file here with a `run`, and a line in `Appliance::start`.
+//! To add a task: a file here with a `run`, and a line in `Appliance::begin_tasks`.
 
 pub mod history;
 pub mod kv_expiry;
+pub mod refusals;
 pub mod retention;

@@ -57,6 +57,8 @@ fn the_admin_api_answers_every_mistake_with_a_problem() {
         assert_eq!((reply.status, reply.json()["code"].as_str()), (status, Some(code)), "{method} {path}");
     }
     assert_eq!(appliance.admin("PUT", "/apps", "").header("allow"), "GET,HEAD,POST");
+    let list = appliance.admin("POST", "/apps", "[\"kitchen\"]");
+    assert_eq!(list.status, 400, "a list is no object: {}", list.text());
     let bad_name = appliance.admin("POST", "/apps", "{\"name\": \"Kitchen\"}");
     assert_eq!(bad_name.status, 400, "{}", bad_name.text());
     let huge = format!("{{\"name\": \"{}\"}}", "x".repeat(9 << 20));

@@ -77,6 +77,7 @@ fn what_is_no_value_key_or_collection_is_refused() {
         (&format!("c/{long}"), "1", 400, "kv_key_bytes"),
         (&format!("{long}/k"), "1", 400, "collection"),
         ("c/k?ttl=5", "1", 400, "ttl"),
+        ("c/k?ttl_ms=0", "1", 400, "ttl_ms"),
     ] {
         let reply = appliance.admin("PUT", &format!("/apps/kitchen/kv/{path}"), body);
         assert_eq!(reply.status, status, "{path}: {}", reply.text());

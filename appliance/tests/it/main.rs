@@ -5,13 +5,25 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access;
+mod api;
+mod backup;
 mod crashes;
 mod deploys;
 mod dev;
+mod events;
+mod history;
 mod http_rules;
+mod https;
+mod keys;
 mod kv;
+mod logs;
+mod metrics;
 mod scripts;
+mod secrets;
 mod starting;
+mod versions;
+mod watch;
 
 use serde_json::{Value, json};
 

@@ -171,7 +171,7 @@ pub(crate) fn serve_command(data: &Path) -> Command {
     let mut command = program();
     command.arg("serve").arg("--config").arg(config);
     command.arg("--data-dir").arg(data.join("data")).arg("--admin-socket").arg(data.join("admin.sock"));
-    command.args(["--ingress-addr", "127.0.0.1:0"]);
+    command.args(["--ingress-addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0"]);
     command
 }
 

@@ -2,10 +2,14 @@
 
 pub(crate) mod answer;
 pub(crate) mod counter;
+pub(crate) mod history;
+pub(crate) mod history_rows;
 pub(crate) mod idle;
+pub(crate) mod keys;
 pub(crate) mod mix;
 pub(crate) mod routes;
 pub(crate) mod start;
+pub(crate) mod watch;
 
 use crate::load::{self, Load, Seen};
 use crate::process::{self, Cost};

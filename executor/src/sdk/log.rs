@@ -79,9 +79,11 @@ fn fields_of(run: &RunState, function: &'static str, fields: Dynamic) -> Result<
     Ok(String::from_utf8(json).expect("JSON we wrote is UTF-8"))
 }
 
-/// Writes one line, cut to `log_line_bytes`, unless the run's share is used up.
+/// Writes one line, cut to `log_line_bytes` and without the secrets the run was told, unless the run's share is used up.
 pub(crate) fn write(run: &RunState, level: LogLevel, message: &str, fields: String) {
-    let message = cut(message, line_bytes(run));
+    let (mut message, mut fields) = (cut(message, line_bytes(run)), fields);
+    run.redact(&mut message);
+    run.redact(&mut fields);
     if run.take_log_bytes((message.len() + fields.len()) as u64 + LINE_OVERHEAD_BYTES) {
         let at = run.services.clock.now_ms();
         run.call.log.log(&run.call, LogLine { at, level, message, fields });

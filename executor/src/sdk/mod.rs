@@ -20,6 +20,7 @@ mod regex;
 mod reserved_words;
 mod respond;
 mod scripts;
+mod secrets;
 mod table;
 mod time;
 mod url;
@@ -38,6 +39,7 @@ const NAMESPACES: &[fn() -> Namespace] = &[
     kv::namespace,
     scripts::namespace,
     env::namespace,
+    secrets::namespace,
     log::namespace,
     json::namespace,
     time::namespace,
@@ -51,7 +53,7 @@ const NAMESPACES: &[fn() -> Namespace] = &[
 ];
 
 /// Names no script or module may have, because they are, or are to be, namespaces of the SDK or words of Rhai's.
-const RESERVED: &[&str] = &["files", "pubsub", "timer", "http", "secrets", "global", "ctx", "sdk"];
+const RESERVED: &[&str] = &["files", "pubsub", "timer", "http", "global", "ctx", "sdk"];
 
 /// The table, built and indexed once a process and shared by all engines.
 struct Built {
@@ -124,14 +126,26 @@ pub fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name) || namespaces().any(|namespace| namespace == name)
 }
 
-/// Whether `namespace::function` exists; functions without a namespace and methods are in namespace `""`.
+/// Whether `namespace::function` exists; functions without a namespace are in namespace `""`.
 pub fn known(namespace: &str, function: &str) -> bool {
     functions(namespace).any(|name| name == function)
 }
 
-/// The functions of a namespace, for hints.
+/// The names of all methods of handles, and of `ctx` and its request.
+pub fn methods() -> impl Iterator<Item = &'static str> {
+    let rows = BUILT.namespaces.iter().flat_map(|namespace| &namespace.functions);
+    rows.filter(|row| row.receiver().is_some()).map(table::Function::name).chain(crate::ctx::METHODS.iter().copied())
+}
+
+/// Whether a handle, `ctx` or its request has a method of this name.
+pub fn is_method(name: &str) -> bool {
+    methods().any(|method| method == name)
+}
+
+/// The functions of a namespace, without the methods of its handles.
 pub fn functions(namespace: &str) -> impl Iterator<Item = &'static str> {
-    BUILT.namespaces.iter().filter(move |built| built.name == namespace).flat_map(Namespace::function_names)
+    let of = BUILT.namespaces.iter().filter(move |built| built.name == namespace);
+    of.flat_map(|built| &built.functions).filter(|row| row.receiver().is_none()).map(table::Function::name)
 }
 
 /// The documentation of all of it, as Markdown.
@@ -157,7 +171,7 @@ mod tests {
 
     #[test]
     fn the_names_of_the_contract_are_known() {
-        let names = "kv::collection scripts::call env::get log::debug log::info log::warn log::error json::parse \
+        let names = "kv::collection scripts::call env::get secrets::get log::debug log::info log::warn log::error json::parse \
                      json::stringify time::now crypto::sha256 crypto::hmac_sha256 crypto::random_hex \
                      crypto::constant_time_eq base64::encode url::encode html::escape uuid::v4 uuid::v7 \
                      regex::is_match csv::parse";

@@ -105,11 +105,6 @@ impl Namespace {
         self
     }
 
-    /// The names of its functions and methods.
-    pub(super) fn function_names(&self) -> impl Iterator<Item = &'static str> {
-        self.functions.iter().map(Function::name)
-    }
-
     /// Its functions and its methods, once.
     pub(super) fn take_modules(&mut self) -> (Module, Module) {
         (std::mem::take(&mut self.module), std::mem::take(&mut self.methods))

@@ -56,7 +56,7 @@ pub(crate) fn check(ast: &AST, kind: ScriptKind) -> Findings {
     let mut findings = Findings::default();
     let aliases = walk::aliases(ast);
     walk::check_imports(ast, &mut findings);
-    names::check(ast, &aliases, &mut findings);
+    names::check(ast, kind, &aliases, &mut findings);
     if kind == ScriptKind::Module {
         shape::check(ast, &mut findings);
     }

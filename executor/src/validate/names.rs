@@ -3,8 +3,9 @@
 use super::walk::every_node;
 use super::{Findings, diagnostic};
 use crate::{natives, sdk};
+use picloud_model::script::ScriptKind;
 use rhai::{AST, ASTNode, Engine, Expr, FnCallExpr, Position, Stmt};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 /// What Rhai itself answers to, without a function being registered.
@@ -34,7 +35,7 @@ struct MetadataFunction {
     name: String,
 }
 
-pub(super) fn check(ast: &AST, aliases: &BTreeSet<String>, findings: &mut Findings) {
+pub(super) fn check(ast: &AST, kind: ScriptKind, aliases: &BTreeMap<String, Position>, findings: &mut Findings) {
     let mut own = BTreeSet::new();
     // Rhai passes what a closure captures as parameters, but leaves the names in its body unresolved.
     let mut captured = BTreeSet::new();
@@ -57,8 +58,9 @@ pub(super) fn check(ast: &AST, aliases: &BTreeSet<String>, findings: &mut Findin
             declared.insert(name.to_owned());
         }
     });
-    let mut names = Names { aliases, own, captured, declared, findings };
+    let mut names = Names { aliases, named: BTreeSet::new(), own, captured, declared, findings };
     every_node(ast, |node| match node {
+        ASTNode::Expr(Expr::MethodCall(call, position)) => names.method(call, *position),
         ASTNode::Stmt(Stmt::FnCall(call, position)) | ASTNode::Expr(Expr::FnCall(call, position)) => {
             names.call(call, *position);
         }
@@ -73,13 +75,20 @@ pub(super) fn check(ast: &AST, aliases: &BTreeSet<String>, findings: &mut Findin
         }
         _ => {}
     });
+    // What a module imports, its importers reach through it: `between::deepest::value()`.
+    if kind == ScriptKind::Endpoint {
+        names.unused_imports();
+    }
 }
 
 /// How the names of closures begin.
 const ANONYMOUS: &str = "anon$";
 
 struct Names<'f> {
-    aliases: &'f BTreeSet<String>,
+    /// The names of imports, and where each is made first.
+    aliases: &'f BTreeMap<String, Position>,
+    /// Those that were met.
+    named: BTreeSet<String>,
     own: BTreeSet<String>,
     captured: BTreeSet<String>,
     declared: BTreeSet<String>,
@@ -106,11 +115,15 @@ impl Names<'_> {
 
     fn namespace(&mut self, root: &str, position: Position) -> bool {
         self.findings.used.add(root);
-        if root == "global" || self.aliases.contains(root) || sdk::namespaces().any(|known| known == root) {
+        if self.aliases.contains_key(root) {
+            self.named.insert(root.to_owned());
+            return true;
+        }
+        if root == "global" || sdk::namespaces().any(|known| known == root) {
             return true;
         }
         let hint =
-            nearest(root, self.aliases.iter().map(String::as_str).chain(sdk::namespaces().map(|name| name as &str)))
+            nearest(root, self.aliases.keys().map(String::as_str).chain(sdk::namespaces().map(|name| name as &str)))
                 .unwrap_or_else(|| format!("import the module first: import \"{root}\" as {root};"));
         let message = format!("there is no namespace or imported module `{root}`");
         self.findings.errors.push(diagnostic(position, message, Some(hint)));
@@ -127,7 +140,7 @@ impl Names<'_> {
             return;
         }
         let root = call.namespace.root();
-        if !self.namespace(root, call.namespace.position()) || self.aliases.contains(root) || root == "global" {
+        if !self.namespace(root, call.namespace.position()) || self.aliases.contains_key(root) || root == "global" {
             return;
         }
         if !sdk::known(root, name) {
@@ -147,6 +160,7 @@ impl Names<'_> {
             || KEYWORDS.contains(&name)
             || self.own.contains(name)
             || sdk::known("", name)
+            || sdk::is_method(name)
             || STANDARD_NAMES.contains(name);
         if known {
             return;
@@ -161,6 +175,36 @@ impl Names<'_> {
             nearest(name, others.chain(sdk::functions("").map(|name| name as &str)).chain(KEYWORDS.iter().copied()));
         // No error: a variable may hold a function of that name.
         self.findings.warnings.push(diagnostic(position, format!("there is no function `{name}` here"), hint));
+    }
+
+    /// A method is found by the type of what it is called on, which is known only when the script runs; and a map may
+    /// hold a function. So only what looks like a typing mistake is named.
+    fn method(&mut self, call: &FnCallExpr, position: Position) {
+        let name = call.name.as_str();
+        if KEYWORDS.contains(&name)
+            || self.own.contains(name)
+            || self.declared.contains(name)
+            || sdk::known("", name)
+            || sdk::is_method(name)
+            || STANDARD_NAMES.contains(name)
+        {
+            return;
+        }
+        let known = sdk::methods().chain(STANDARD_NAMES.iter().map(String::as_str)).filter(|known| known.len() > 3);
+        if let Some(hint) = nearest(name, known) {
+            self.findings.warnings.push(diagnostic(position, format!("nothing has a method `{name}`"), Some(hint)));
+        }
+    }
+
+    fn unused_imports(&mut self) {
+        for (alias, position) in self.aliases {
+            // Without a name it is refused already.
+            if !alias.is_empty() && !self.named.contains(alias) && !sdk::is_reserved(alias) {
+                let message = format!("the import `{alias}` is not used");
+                let hint = format!("take it out, or call something of it as `{alias}::…`");
+                self.findings.warnings.push(diagnostic(*position, message, Some(hint)));
+            }
+        }
     }
 }
 

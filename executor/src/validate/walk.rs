@@ -3,7 +3,7 @@
 use super::{Findings, Import, diagnostic};
 use picloud_model::name::check_module_name;
 use rhai::{AST, ASTNode, Expr, Position, Stmt};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Calls `on_node` with every statement and expression, those of functions included.
 pub(super) fn every_node(ast: &AST, mut on_node: impl FnMut(&ASTNode)) {
@@ -29,12 +29,12 @@ pub(super) fn import_position(ast: &AST, module: &str) -> Position {
     found
 }
 
-/// The names imports have in the script.
-pub(super) fn aliases(ast: &AST) -> BTreeSet<String> {
-    let mut aliases = BTreeSet::new();
+/// The names imports have in the script, each with the place of its first import.
+pub(super) fn aliases(ast: &AST) -> BTreeMap<String, Position> {
+    let mut aliases = BTreeMap::new();
     every_node(ast, |node| {
-        if let ASTNode::Stmt(Stmt::Import(import, _)) = node {
-            aliases.insert(import.1.name.to_string());
+        if let ASTNode::Stmt(Stmt::Import(import, position)) = node {
+            aliases.entry(import.1.name.to_string()).or_insert(*position);
         }
     });
     aliases

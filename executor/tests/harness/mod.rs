@@ -1,7 +1,7 @@
 //! An app in memory to run scripts in: sources, log, and a clock that stands still.
 #![expect(unreachable_pub, reason = "one harness, compiled into several test programs")]
 
-use picloud_executor::services::{AppView, Kv, LogSink, ScriptRef, Sources};
+use picloud_executor::services::{AppView, Kv, LogSink, ScriptRef, Secrets, Sources};
 use picloud_executor::{
     CallContext, Executor, ExecutorConfig, HttpRequest, RunReport, Script, Services, stack_bytes_for,
 };
@@ -58,6 +58,12 @@ impl Sources for Ports {
     }
 }
 
+impl Secrets for Ports {
+    fn secret(&self, _call: &CallContext, name: &str) -> Result<String, ServiceFailure> {
+        Ok(format!("the value of {name}"))
+    }
+}
+
 impl LogSink for Ports {
     fn log(&self, _call: &CallContext, line: LogLine) {
         self.0.logs.lock().unwrap().push(line);
@@ -87,7 +93,7 @@ impl TestApp {
         let world = Arc::new(World::default());
         let clock = Arc::new(ManualClock::new(NOW_MS));
         let ports = Arc::new(Ports(world.clone()));
-        let services = Services { kv: ports.clone(), sources: ports, clock };
+        let services = Services { kv: ports.clone(), sources: ports.clone(), secrets: ports, clock };
         let executor = Executor::new(ExecutorConfig::default(), services);
         Self { executor, world, limits: Limits::default() }
     }

@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn bytes_left_over_are_garbage() {
-        let left_over = decode::<ToWorker>(&[6, 0, 0]).unwrap_err();
+        let left_over = decode::<ToWorker>(&[7, 0, 0]).unwrap_err();
         insta::assert_snapshot!(left_over, @"a frame of 3 bytes cannot be read: The original data was not well encoded");
     }
 

@@ -87,6 +87,7 @@ enum Address {
     Snapshot,
     AppChanged,
     AppRemoved,
+    Keys,
     Reply { id: u64 },
     Run,
     Drain,
@@ -449,6 +450,22 @@ mod tests {
         parent.write_all(&encode(&ToWorker::Drain).unwrap()).unwrap();
         assert!(matches!(others.recv().unwrap(), ToWorker::Drain), "the reader goes on after a late answer");
         assert!(lock(&end.waiting).is_empty());
+    }
+
+    #[test]
+    fn every_frame_is_addressed_as_what_it_is() {
+        let address = |frame: ToWorker| {
+            let bytes = encode(&frame).unwrap();
+            postcard::take_from_bytes::<Address>(&bytes[super::super::LENGTH_BYTES..]).unwrap().0
+        };
+        let settings = WorkerSettings { node: "n".to_owned(), concurrency: 1, module_cache_entries: 1 };
+        assert!(matches!(address(ToWorker::Start(settings)), Address::Start));
+        assert!(matches!(address(ToWorker::Snapshot(Snapshot::default())), Address::Snapshot));
+        assert!(matches!(address(ToWorker::AppRemoved { revision: 1, app: AppId(1) }), Address::AppRemoved));
+        assert!(matches!(address(ToWorker::Keys { revision: 1, keys: Arc::default() }), Address::Keys));
+        let reply = ToWorker::Reply { id: 300, result: Ok(ServiceReply::Source(None)) };
+        assert!(matches!(address(reply), Address::Reply { id: 300 }));
+        assert!(matches!(address(ToWorker::Drain), Address::Drain));
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The seam between HTTP and running scripts: what the ingress knows of a request, and who answers it.
 
 use crate::parking::Client;
+use crate::previews::Preview;
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 use http_body_util::Full;
+use picloud_model::principal::Principal;
 use picloud_model::protocol::{AppSnapshot, RouteEntry, ScriptEntry};
 use std::future::Future;
 use std::sync::Arc;
@@ -14,8 +16,14 @@ pub struct RunInput<'r> {
     pub app: &'r Arc<AppSnapshot>,
     /// The route that matched; its `path` is `ctx.request.route`.
     pub route: &'r RouteEntry,
-    /// The endpoint, one of `app.scripts`, not quarantined.
+    /// The endpoint, one of `app.scripts`; not quarantined, unless another version of it is asked for.
     pub script: &'r ScriptEntry,
+    /// The version to run in place of the live one.
+    pub preview: Option<&'r Preview>,
+    /// Who asks, if known.
+    pub principal: Option<Principal>,
+    /// Whether the script is not to see `Authorization`, for it holds a key of ours.
+    pub hide_authorization: bool,
     /// The route's parameters, decoded, in the order of the path.
     pub params: Vec<(String, String)>,
     /// What the script sees: `GET` also where the client sent `HEAD`, unless the route lists `HEAD`.

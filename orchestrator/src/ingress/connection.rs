@@ -54,6 +54,7 @@ pub(super) async fn run<A: Answer>(
     let shared = Arc::new(Shared::new(again));
     let remote: Arc<str> = peer.ip().to_canonical().to_string().into();
     let settings = ingress.settings.clone();
+    let ingress_counting = Arc::clone(&ingress.counting);
     let service = service_fn({
         let shared = Arc::clone(&shared);
         move |incoming| request::handle(Arc::clone(&ingress), Arc::clone(&remote), Arc::clone(&shared), incoming)
@@ -104,6 +105,7 @@ pub(super) async fn run<A: Answer>(
         ),
         _ => return,
     };
+    ingress_counting.answered(refusal.status);
     let mut io = connection.into_parts().io.into_inner();
     io.try_send(&problem_bytes(&refusal, false));
     let _left = tokio::time::timeout(settings.linger, poll_fn(|cx| io.poll_linger(cx))).await;

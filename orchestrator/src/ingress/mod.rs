@@ -3,6 +3,7 @@
 //! accept → head → path → [`RouteTable`](crate::route_table::RouteTable) → file, or body and [`Answer`] → answer. Every wait
 //! has a limit in [`IngressSettings`]; every refusal is a problem with a code.
 
+mod access;
 mod answer;
 mod answer_body;
 mod connection;
@@ -17,10 +18,14 @@ pub use answer::{Answer, RunInput};
 pub use answer_body::AnswerBody;
 pub use settings::IngressSettings;
 
+use crate::counting::Counting;
 use crate::live::Live;
+use crate::previews::{Previews, Versions};
 use crate::static_files::StaticFiles;
+use access::Access;
 use arc_swap::ArcSwap;
 use connection::Stage;
+use picloud_model::clock::Clock;
 use request_body::BodyBudget;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener as StdListener};
@@ -28,20 +33,43 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
+/// What an ingress is made of.
+pub struct IngressParts<A> {
+    /// The apps, routes and keys of the moment.
+    pub live: Arc<ArcSwap<Live>>,
+    /// Who runs scripts.
+    pub answer: A,
+    /// Who has files.
+    pub files: StaticFiles,
+    /// Who has versions that are not live.
+    pub versions: Arc<dyn Versions>,
+    /// Where answers are counted that no run gave.
+    pub counting: Arc<Counting>,
+    /// Wall time, for keys that expire.
+    pub clock: Arc<dyn Clock>,
+    /// The bounds.
+    pub settings: IngressSettings,
+}
+
 /// Everything a request needs; one a worker.
 pub struct Ingress<A> {
     live: Arc<ArcSwap<Live>>,
     answer: A,
     files: StaticFiles,
+    access: Access,
+    previews: Previews,
+    counting: Arc<Counting>,
     settings: IngressSettings,
     bodies: BodyBudget,
 }
 
 impl<A: Answer> Ingress<A> {
-    /// An ingress that answers from `live`, with scripts run by `answer`.
-    pub fn new(live: Arc<ArcSwap<Live>>, answer: A, files: StaticFiles, settings: IngressSettings) -> Self {
+    /// An ingress of these parts.
+    pub fn new(parts: IngressParts<A>) -> Self {
+        let IngressParts { live, answer, files, versions, counting, clock, settings } = parts;
         let bodies = BodyBudget::new(settings.bodies_bytes_max);
-        Self { live, answer, files, settings, bodies }
+        let (access, previews) = (Access::new(clock, Arc::clone(&counting)), Previews::new(versions));
+        Self { live, answer, files, access, previews, counting, settings, bodies }
     }
 
     /// Accepts connections until `drain` is done, then takes no new ones, finishes the requests under way (at most

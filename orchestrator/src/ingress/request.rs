@@ -1,16 +1,19 @@
 //! One request: which app, route or file it means, what refuses it, and the answer.
 
+use super::access::{Admitted, Entrance, Needs};
 use super::io::Shared;
 use super::request_body::{self, Share};
 use super::{Answer, AnswerBody, Ingress, RunInput};
+use crate::live::Live;
 use crate::path::NormalPath;
 use crate::problem_response::problem_response;
 use crate::route_table::{Found, Matched};
 use bytes::Bytes;
-use http::header::{self, HeaderValue};
+use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode, Version};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use hyper::body::{Body, Incoming};
+use picloud_model::protocol::{AppSnapshot, ScriptEntry};
 use picloud_model::route::RouteAuth;
 use picloud_model::{Code, Problem};
 use std::convert::Infallible;
@@ -18,6 +21,8 @@ use std::sync::Arc;
 
 /// What `OPTIONS *` is told: the methods an app may have.
 const ALL_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
+/// The header that asks for a version by its number, and says which one answered.
+const VERSION: HeaderName = HeaderName::from_static("x-picloud-version");
 
 /// Answers one request; never fails, for errors are answers.
 pub(super) async fn handle<A: Answer>(
@@ -30,8 +35,7 @@ pub(super) async fn handle<A: Answer>(
     let (head, body) = incoming.into_parts();
     let mut body = Some(body).filter(|body| !body.is_end_stream());
     let had_body = body.is_some();
-    let answer = answer(&ingress, &remote, &connection, &head, &mut body).await;
-    let mut answer = answer.unwrap_or_else(|problem| problem_response(&problem).map(AnswerBody::full));
+    let mut answer = answer(&ingress, &remote, &connection, &head, &mut body).await;
     // A body that was not read to its end would be taken for the next request.
     if had_body && body.is_some() {
         connection.leave_body();
@@ -47,44 +51,90 @@ async fn answer<A: Answer>(
     connection: &Shared,
     head: &Parts,
     body: &mut Option<Incoming>,
-) -> Result<Response<AnswerBody>, Problem> {
+) -> Response<AnswerBody> {
+    let live = ingress.live.load_full();
+    let refused = match find(ingress, &live, head).await {
+        Ok(Step::Answer(response)) => {
+            ingress.counting.answered(response.status().as_u16());
+            return response;
+        }
+        Ok(Step::Run(path, matched)) => {
+            let asker = Asker { remote, connection, head, path: &path };
+            match run(ingress, &live, &asker, matched, body).await {
+                // Whoever ran it has counted it.
+                Ok(response) => return response,
+                Err(refused) => refused,
+            }
+        }
+        Err(refused) => refused,
+    };
+    ingress.counting.answered(refused.status);
+    problem_response(&refused).map(AnswerBody::full)
+}
+
+/// What comes of looking at a request's head.
+enum Step<'l, 'h> {
+    /// The answer; no script is run for it.
+    Answer(Response<AnswerBody>),
+    /// A script is to be run.
+    Run(NormalPath<'h>, Matched<'l>),
+}
+
+async fn find<'l, 'h, A: Answer>(
+    ingress: &Ingress<A>,
+    live: &'l Live,
+    head: &'h Parts,
+) -> Result<Step<'l, 'h>, Problem> {
     if head.method == Method::OPTIONS && head.uri.path() == "*" {
-        return Ok(allow(StatusCode::NO_CONTENT, ALL_METHODS.to_owned()));
+        return Ok(Step::Answer(allow(StatusCode::NO_CONTENT, ALL_METHODS.to_owned())));
     }
     let host = host(head)?;
     let path = NormalPath::parse(head.uri.path())?;
-    let live = ingress.live.load_full();
-    match live.table.find(host, &path, head.method.as_str()) {
-        Found::Script(matched) => run(ingress, remote, connection, head, &path, matched, body).await,
-        Found::File { app, file } => Ok(ingress.files.answer(app, file, &head.method, &head.headers).await),
-        Found::Folder => Ok(to_folder(head, &path)),
-        Found::Health => Ok(health()),
-        Found::Options(methods) => Ok(allow(StatusCode::NO_CONTENT, methods)),
+    Ok(Step::Answer(match live.table.find(host, &path, head.method.as_str()) {
+        Found::Script(matched) => return Ok(Step::Run(path, matched)),
+        Found::File { app, file } => ingress.files.answer(app, file, &head.method, &head.headers).await,
+        Found::Folder => to_folder(head, &path),
+        Found::Health => health(),
+        Found::Options(methods) => allow(StatusCode::NO_CONTENT, methods),
         Found::MethodNotAllowed(methods) => {
             let problem =
                 Problem::new(Code::MethodNotAllowed, format!("`{}` does not answer to {}", path.as_str(), head.method))
                     .hint(format!("it answers to {methods}"));
             let mut response = problem_response(&problem).map(AnswerBody::full);
             response.headers_mut().insert(header::ALLOW, header_text(methods));
-            Ok(response)
+            response
         }
-        Found::Nothing => Err(no_route(&path, host)),
-    }
+        Found::Nothing => return Err(no_route(&path, host)),
+    }))
+}
+
+/// Who asks, and for what.
+struct Asker<'r> {
+    remote: &'r str,
+    connection: &'r Shared,
+    head: &'r Parts,
+    path: &'r NormalPath<'r>,
 }
 
 async fn run<A: Answer>(
     ingress: &Ingress<A>,
-    remote: &str,
-    connection: &Shared,
-    head: &Parts,
-    path: &NormalPath<'_>,
+    live: &Live,
+    asker: &Asker<'_>,
     matched: Matched<'_>,
     body: &mut Option<Incoming>,
 ) -> Result<Response<AnswerBody>, Problem> {
     let Matched { app, route, script, params, head_as_get } = matched;
-    if route.auth == RouteAuth::Key {
-        return Err(Problem::new(Code::Unauthenticated, format!("`{}` needs an API key with the scope `invoke`", route.path))
-            .hint("send `Authorization: Bearer KEY`; this version has no keys yet, so make the route public with `auth = \"public\"`"));
+    let head = asker.head;
+    let names_version = head.headers.contains_key(VERSION);
+    let needs = match route.auth {
+        _ if names_version => Needs::Version,
+        RouteAuth::Key => Needs::Route,
+        RouteAuth::Public => Needs::Nothing,
+    };
+    let mut admitted = Admitted::default();
+    if needs != Needs::Nothing || head.headers.contains_key(header::AUTHORIZATION) {
+        let (keys, headers, remote) = (&live.keys, &head.headers, asker.remote);
+        admitted = ingress.access.admit(&Entrance { needs, keys, app, route: &route.path, headers, remote })?;
     }
     let Some(script) = script else {
         tracing::error!(
@@ -95,16 +145,12 @@ async fn run<A: Answer>(
         );
         return Err(Problem::internal());
     };
-    if let Some(crashes) = script.quarantined_after_crashes {
-        return Err(Problem::new(
-            Code::WorkerLost,
-            format!(
-                "script `{}` of app `{}` took its worker down {crashes} times and is not run any more",
-                script.name, app.name
-            ),
-        )
-        .hint(format!("save a new version of it, or `picloud --app {} scripts release {}`", app.name, script.name)));
-    }
+    let version = if names_version { Some(version(&head.headers)?) } else { None };
+    check_quarantine(app, script, version)?;
+    let preview = match version {
+        Some(version) => Some(ingress.previews.find(app, script, version).await?),
+        None => None,
+    };
     let mut share = Share::none(&ingress.bodies);
     let mut bytes = Bytes::new();
     if let Some(incoming) = body {
@@ -115,16 +161,46 @@ async fn run<A: Answer>(
         app,
         route,
         script,
+        preview: preview.as_deref(),
+        principal: admitted.principal,
+        hide_authorization: admitted.hide_authorization,
         params,
         method: if head_as_get { "GET" } else { head.method.as_str() },
-        path: path.as_str(),
+        path: asker.path.as_str(),
         query: head.uri.query().unwrap_or_default(),
         headers: &head.headers,
-        remote_addr: remote,
+        remote_addr: asker.remote,
         body: bytes,
-        client: connection.client(head.method == Method::HEAD),
+        client: asker.connection.client(head.method == Method::HEAD),
     };
-    Ok(ingress.answer.answer(input).await.map(AnswerBody::full))
+    let mut response = ingress.answer.answer(input).await.map(AnswerBody::full);
+    if let Some(version) = version {
+        response.headers_mut().insert(VERSION, HeaderValue::from(version));
+    }
+    Ok(response)
+}
+
+/// The version that the request names.
+fn version(headers: &HeaderMap) -> Result<i64, Problem> {
+    let mut named = headers.get_all(VERSION).iter();
+    let first = named.next().and_then(|value| value.to_str().ok()?.trim().parse::<i64>().ok());
+    first.filter(|version| *version > 0 && named.next().is_none()).ok_or_else(|| {
+        Problem::new(Code::Malformed, "the header `X-PiCloud-Version` is not one version's number")
+            .hint("send one whole number, such as `X-PiCloud-Version: 3`")
+    })
+}
+
+/// A version that took its worker down too often is not run; another one of the script may be asked for by its number.
+fn check_quarantine(app: &AppSnapshot, script: &ScriptEntry, version: Option<i64>) -> Result<(), Problem> {
+    let Some(crashes) = script.quarantined_after_crashes.filter(|_| version.is_none_or(|n| n == script.version)) else {
+        return Ok(());
+    };
+    let detail = format!(
+        "script `{}` of app `{}` took its worker down {crashes} times and is not run any more",
+        script.name, app.name
+    );
+    Err(Problem::new(Code::WorkerLost, detail)
+        .hint(format!("save a new version of it, or `picloud --app {} scripts release {}`", app.name, script.name)))
 }
 
 /// The host the request is for: of its URL, where that has one, else of its one `Host`.

@@ -7,9 +7,12 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 use http::Response;
 use http_body_util::Full;
-use picloud_model::protocol::{AppSnapshot, ServiceFailure, Snapshot};
+use picloud_model::clock::ManualClock;
+use picloud_model::key::hash_of_key;
+use picloud_model::protocol::{AppSnapshot, KeyEntry, ServiceFailure, Snapshot, VersionEntry};
 use picloud_model::route::RouteAuth;
-use picloud_model::{AppId, Code, ContentHash};
+use picloud_model::script::ScriptKind;
+use picloud_model::{AppId, Code, ContentHash, KeyId};
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -41,8 +44,11 @@ impl Answer for Arc<Echo> {
             return Response::new(Full::new(Bytes::from(vec![b'x'; 300_000])));
         }
         let (method, path, query) = (run.method, run.path, run.query);
+        let who = run.principal.map(|who| format!(" for {} {}", who.kind.as_str(), who.name)).unwrap_or_default();
+        let version = run.preview.map(|preview| format!(" version {}", preview.entry.version)).unwrap_or_default();
+        let hidden = if run.hide_authorization { " without its key" } else { "" };
         let said = format!(
-            "{method} {path} ?{query} {} {} {:?} {} from {} [{}]",
+            "{method} {path} ?{query} {} {} {:?} {} from {} [{}]{who}{version}{hidden}",
             run.app.name,
             run.route.path,
             run.params,
@@ -74,9 +80,37 @@ impl StaticBytes for Files {
     }
 }
 
+/// Every script has the versions 1 and 2.
+struct TwoVersions;
+
+impl Versions for TwoVersions {
+    fn version(
+        &self,
+        _: AppId,
+        _: &str,
+        version: i64,
+    ) -> BoxFuture<'static, Result<Option<VersionEntry>, ServiceFailure>> {
+        let entry = VersionEntry { kind: ScriptKind::Endpoint, hash: ContentHash::of(b"1"), modules: Vec::new() };
+        async move { Ok((version <= 2).then_some(entry)) }.boxed()
+    }
+}
+
+/// `picloud_ci` calls routes of the kitchen, `picloud_author` writes its scripts, `picloud_other` is of elsewhere.
+fn keys() -> Vec<KeyEntry> {
+    let key = |id: i64, name: &str, scope: &str| KeyEntry {
+        id: KeyId(id),
+        name: name.to_owned(),
+        hash: hash_of_key(&format!("picloud_{name}")),
+        scopes: vec![scope.parse().unwrap()],
+        expires_at: None,
+    };
+    vec![key(1, "ci", "invoke@kitchen"), key(2, "author", "script:write@kitchen"), key(3, "other", "invoke@garden")]
+}
+
 struct Site {
     address: SocketAddr,
     echo: Arc<Echo>,
+    counting: Arc<Counting>,
     drain: oneshot::Sender<()>,
     served: JoinHandle<std::io::Result<()>>,
 }
@@ -128,16 +162,25 @@ fn site_of(app: AppSnapshot, settings: IngressSettings) -> Site {
     let files = [b"<p>docs".to_vec(), large(), b"a{color:red}".to_vec(), b"brotli".to_vec(), b"gzip".to_vec()];
     let files = files.into_iter().map(|bytes| (ContentHash::of(&bytes), Bytes::from(bytes))).collect();
     let echo = Arc::new(Echo::default());
-    let live = Live::of(Snapshot { revision: 1, apps: vec![Arc::new(app)] });
+    let live = Live::of(Snapshot { revision: 1, apps: vec![Arc::new(app)], keys: Arc::new(keys()) });
     let live = Arc::new(ArcSwap::from_pointee(live));
-    let ingress = Ingress::new(live, Arc::clone(&echo), StaticFiles::new(Arc::new(Files(files))), settings);
+    let counting = Arc::new(Counting::default());
+    let ingress = Ingress::new(IngressParts {
+        live,
+        answer: Arc::clone(&echo),
+        files: StaticFiles::new(Arc::new(Files(files))),
+        versions: Arc::new(TwoVersions),
+        counting: Arc::clone(&counting),
+        clock: Arc::new(ManualClock::new(0)),
+        settings,
+    });
     let listener = StdListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (drain, drained) = oneshot::channel();
     let served = tokio::spawn(Arc::new(ingress).serve(listener, async move {
         let _told_or_gone = drained.await;
     }));
-    Site { address, echo, drain, served }
+    Site { address, echo, counting, drain, served }
 }
 
 impl Site {
@@ -214,6 +257,47 @@ async fn every_kind_of_answer_is_as_written_here() {
         answers.push(format!("> {head}\n{}", site.ask(head, body).await));
     }
     insta::assert_snapshot!(answers.join("\n\n"));
+}
+
+#[tokio::test]
+async fn keys_and_versions_are_answered_as_written_here() {
+    let site = site(IngressSettings::default());
+    let mut answers = Vec::new();
+    for head in [
+        "GET /kitchen/key",
+        "GET /kitchen/key\nauthorization: Bearer picloud_ci",
+        "GET /kitchen/key\nauthorization: Bearer picloud_author",
+        "GET /kitchen/key\nauthorization: Bearer picloud_other",
+        "GET /kitchen/key\nauthorization: Bearer picloud_nobody",
+        "GET /kitchen/any\nauthorization: Bearer picloud_ci",
+        "GET /kitchen/any\nauthorization: Bearer of something else",
+        "GET /kitchen/any\nx-picloud-version: 2",
+        "GET /kitchen/any\nx-picloud-version: 2\nauthorization: Bearer picloud_other",
+        "GET /kitchen/any\nx-picloud-version: 2\nauthorization: Bearer picloud_author",
+        "GET /kitchen/key\nx-picloud-version: 2\nauthorization: Bearer picloud_ci",
+        "GET /kitchen/any\nx-picloud-version: 3\nauthorization: Bearer picloud_ci",
+        "GET /kitchen/any\nx-picloud-version: two\nauthorization: Bearer picloud_ci",
+        "GET /kitchen/any\nx-picloud-version: 1\nx-picloud-version: 2\nauthorization: Bearer picloud_ci",
+        "GET /kitchen/broken\nx-picloud-version: 1\nauthorization: Bearer picloud_ci",
+        "GET /kitchen/broken\nx-picloud-version: 2\nauthorization: Bearer picloud_ci",
+    ] {
+        answers.push(format!("> {head}\n{}", site.ask(head, "").await));
+    }
+    insta::assert_snapshot!(answers.join("\n\n"));
+}
+
+#[tokio::test]
+async fn answers_that_no_run_gave_are_counted_by_status_and_keys_by_their_use() {
+    let site = site(IngressSettings::default());
+    for head in ["GET /nowhere", "GET /nowhere", "GET /kitchen/x.css", "GET /kitchen/any", "GET /kitchen/key"] {
+        site.ask(head, "").await;
+    }
+    site.ask("GET /kitchen/key\nauthorization: Bearer picloud_ci", "").await;
+    site.exchange(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").await;
+    let counts = site.counting.take().unwrap();
+    assert_eq!(counts.statuses, [(200, 1), (400, 1), (401, 1), (404, 2)]);
+    assert_eq!((counts.keys_used, counts.scripts), (vec![KeyId(1)], vec![]), "who runs counts runs");
+    assert_eq!(site.counting.take(), None);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! What every run of an app or script needs, made once a snapshot instead of once a run.
 
 use super::placement::{Placement, Record};
+use crate::counting::ScriptCounter;
 use arc_swap::ArcSwap;
 use picloud_executor::services::{AppView, ScriptRef};
 use picloud_model::AppId;
@@ -28,6 +29,8 @@ pub(crate) struct RunScript {
     pub(crate) placement: Arc<Record>,
     /// When a plain success was last kept, in milliseconds of the worker's life plus 1; 0 for never.
     pub(crate) kept_ms: AtomicU64,
+    /// Where its runs are counted; a text that is not saved is not.
+    pub(crate) counter: Option<Arc<ScriptCounter>>,
 }
 
 impl RunApp {
@@ -49,7 +52,7 @@ impl RunApp {
 
     /// The script behind `entry`, one of the snapshot's.
     pub(crate) fn script(&self, entry: &ScriptEntry, placement: &Placement) -> Arc<RunScript> {
-        let make = || Arc::new(RunScript::of(entry, placement));
+        let make = || Arc::new(RunScript::of(self.id(), entry, placement.of(entry.hash)));
         match self.snapshot.scripts.binary_search_by(|other| other.name.cmp(&entry.name)) {
             Ok(index) => Arc::clone(self.scripts[index].get_or_init(make)),
             Err(_not_of_this_snapshot) => make(),
@@ -58,18 +61,26 @@ impl RunApp {
 }
 
 impl RunScript {
-    fn of(entry: &ScriptEntry, placement: &Placement) -> Self {
+    fn of(app: AppId, entry: &ScriptEntry, placement: Arc<Record>) -> Self {
+        let name: Arc<str> = Arc::from(entry.name.as_str());
         Self {
-            name: Arc::from(entry.name.as_str()),
+            counter: Some(ScriptCounter::new(app, Arc::clone(&name))),
+            name,
             version: entry.version,
-            placement: placement.of(entry.hash),
+            placement,
             kept_ms: AtomicU64::new(0),
         }
     }
 
+    /// A version that may not be live. What is learned of its runs stays with it: its modules may be others.
+    pub(crate) fn preview(app: AppId, entry: &ScriptEntry) -> Arc<Self> {
+        Arc::new(Self::of(app, entry, Arc::default()))
+    }
+
     /// A text in the place of script `name`: no version of it, so it is neither learned from nor blamed on one.
     pub(crate) fn draft(name: &str) -> Self {
-        Self { name: Arc::from(name), version: 0, placement: Arc::default(), kept_ms: AtomicU64::new(0) }
+        let (name, placement) = (Arc::from(name), Arc::default());
+        Self { name, version: 0, placement, kept_ms: AtomicU64::new(0), counter: None }
     }
 }
 
@@ -106,7 +117,7 @@ impl RunApps {
 }
 
 /// A snapshot as the executor looks at it.
-struct View(Arc<AppSnapshot>);
+pub(crate) struct View(pub(crate) Arc<AppSnapshot>);
 
 impl AppView for View {
     fn script(&self, name: &str) -> Option<ScriptRef> {

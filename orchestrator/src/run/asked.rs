@@ -42,7 +42,8 @@ impl Runner {
         let permit = self.0.parts.gate.enter().await?;
         let request = http_request(live, app, &run.script, run.request);
         let RunRequest { source, principal, .. } = run;
-        let order = Order { app, entry: &entry, source, request, principal, cause: cause.to_owned(), client: None };
+        let cause = cause.to_owned();
+        let order = Order { app, entry: &entry, preview: None, source, request, principal, cause, client: None };
         let job = self.0.job(order, permit, false);
         let inner = Arc::clone(&self.0);
         self.on_a_thread(job, move |job| {

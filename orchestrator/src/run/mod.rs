@@ -4,7 +4,7 @@
 //! [`Runner::run_asked`]. Both pass the gate. Then [`placement`] says whether the run is inline on the async thread
 //! or on the [`pool`]; [`handover`] is what keeps an inline run from stalling others when it turns out long.
 
-mod apps;
+pub(crate) mod apps;
 mod asked;
 pub(crate) mod current;
 pub mod gate;
@@ -14,13 +14,16 @@ pub mod pool;
 mod record;
 
 use crate::capture::Capture;
+use crate::counting::Counting;
 use crate::ingress::{Answer, RunInput};
 use crate::parking::Client;
+use crate::previews::Preview;
 use crate::problem_response::problem_response;
 use apps::{RunApp, RunApps, RunScript, script_ref};
 use bytes::Bytes;
 use gate::{Gate, Permit};
 use handover::Takeovers;
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use nix::sys::resource::{UsageWho, getrusage};
@@ -52,6 +55,8 @@ pub struct RunnerParts {
     pub takeovers: Arc<Takeovers>,
     /// Where records go.
     pub capture: Arc<Capture>,
+    /// Where runs are counted.
+    pub counting: Arc<Counting>,
     /// Wall time, for records.
     pub clock: Arc<dyn Clock>,
     /// This machine.
@@ -87,6 +92,9 @@ struct Job {
 struct Order<'o> {
     app: &'o Arc<AppSnapshot>,
     entry: &'o ScriptEntry,
+    /// A version to run in place of the live one.
+    preview: Option<&'o Preview>,
+    /// A text to run in its place.
     source: Option<String>,
     request: HttpRequest,
     principal: Option<Principal>,
@@ -145,7 +153,10 @@ impl Answer for Runner {
         inner.parts.takeovers.schedules();
         let permit = match inner.parts.gate.enter().await {
             Ok(permit) => permit,
-            Err(problem) => return problem_response(&problem),
+            Err(problem) => {
+                inner.parts.counting.answered(problem.status);
+                return problem_response(&problem);
+            }
         };
         let cause = [run.method, " ", run.path].concat();
         let request = HttpRequest {
@@ -154,13 +165,12 @@ impl Answer for Runner {
             route: run.route.path.clone(),
             params: run.params,
             query: run.query.to_owned(),
-            headers: header_list(run.headers),
+            headers: header_list(run.headers, run.hide_authorization),
             remote_addr: run.remote_addr.to_owned(),
             body: run.body.into(),
         };
-        let script = run.script;
-        let order =
-            Order { app: run.app, entry: script, source: None, request, principal: None, cause, client: run.client };
+        let (entry, preview, principal, client) = (run.script, run.preview, run.principal, run.client);
+        let order = Order { app: run.app, entry, preview, source: None, request, principal, cause, client };
         let job = inner.job(order, permit, true);
         if job.record.inline {
             return inner.answer(job);
@@ -175,11 +185,12 @@ impl Answer for Runner {
 
 impl Inner {
     fn job(&self, order: Order<'_>, permit: Permit, may_be_inline: bool) -> Job {
-        let Order { app, entry, source, request, principal, cause, client } = order;
+        let Order { app, entry, preview, source, request, principal, cause, client } = order;
         let app = self.apps.of(app);
-        let script = match source {
-            None => app.script(entry, &self.placement),
-            Some(_) => Arc::new(RunScript::draft(&entry.name)),
+        let script = match (&source, preview) {
+            (Some(_), _) => Arc::new(RunScript::draft(&entry.name)),
+            (None, Some(preview)) => Arc::clone(&preview.script),
+            (None, None) => app.script(entry, &self.placement),
         };
         let fits = app.limits.memory_bytes <= self.pool_memory_bytes;
         let inline = may_be_inline && fits && script.placement.is_short();
@@ -189,9 +200,12 @@ impl Inner {
         }
         let source = match source {
             Some(text) => Script::Source(text.into()),
-            None => Script::Stored(script_ref(entry)),
+            None => Script::Stored(script_ref(preview.map_or(entry, |preview| &preview.entry))),
         };
-        let call = self.call(&app, &script, &record, principal);
+        let mut call = self.call(&app, &script, &record, principal);
+        if let Some(preview) = preview {
+            call.view = Arc::clone(&preview.view);
+        }
         Job { record, script, source, request, call }
     }
 
@@ -247,7 +261,12 @@ impl Inner {
         let report = current::during(&record, || self.parts.executor.run_request(source, request, call));
         // Before there is an answer to send: from here on the worker may die, but no client is answered twice.
         record.permit.withdraw();
-        let wall = began.elapsed();
+        let ended = Instant::now();
+        let wall = ended - began;
+        if let Some(counter) = &script.counter {
+            let took = ended - record.began;
+            self.parts.counting.ran(counter, report.result.is_ok(), took, report.usage.memory_bytes);
+        }
         let cpu = cpu_before.and_then(|before| cpu_time()?.checked_sub(before));
         self.parts.gate.took(u64::try_from(wall.as_micros()).unwrap_or(u64::MAX));
         script.placement.ran(cpu.unwrap_or(wall), report.made_calls, record.inline);
@@ -288,9 +307,10 @@ fn cpu_time() -> Option<Duration> {
     Some(Duration::from_micros(u64::try_from(time.num_microseconds()).ok()?))
 }
 
-fn header_list(headers: &HeaderMap) -> Vec<(String, String)> {
+fn header_list(headers: &HeaderMap, hide_authorization: bool) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-    headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
+    let shown = headers.iter().filter(|(name, _value)| !(hide_authorization && *name == AUTHORIZATION));
+    shown.map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()
 }
 
 fn http_response(answer: ScriptResponse) -> Response<Full<Bytes>> {

@@ -59,6 +59,15 @@ impl RunRecord {
                 (Outcome::Failed, problem.status, json(&problem))
             }
         };
+        let mut logs = std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
+        let (mut cause, mut error_json) = (self.cause.clone(), error_json);
+        if !report.redactor.is_empty() {
+            // Lines were written without what the run knew by then; it may have been told more later.
+            let texts = logs.iter_mut().flat_map(|line| [&mut line.message, &mut line.fields]);
+            for text in texts.chain([&mut cause, &mut error_json]) {
+                report.redactor.redact(text);
+            }
+        }
         Execution {
             id: self.execution_id,
             root_id: self.execution_id,
@@ -67,14 +76,14 @@ impl RunRecord {
             script: self.script.name.as_ref().to_owned(),
             version: self.script.version,
             node: node.to_owned(),
-            cause: self.cause.clone(),
+            cause,
             outcome,
             status,
             started_at: self.started_at,
             duration_us: u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX),
             usage: report.usage,
             error_json,
-            logs: std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner)),
+            logs,
             logs_dropped: report.logs_dropped,
         }
     }

@@ -6,6 +6,7 @@
 mod last_answer;
 mod launch;
 mod session;
+mod stand_in;
 
 pub(crate) use launch::IN_FLIGHT_FD;
 
@@ -14,8 +15,8 @@ pub use crate::inflight::LostRun;
 use nix::sys::socket::{Backlog, listen};
 use picloud_model::execution::Execution;
 use picloud_model::protocol::{
-    AppSnapshot, Caller, RunRequest, RunResult, ServiceFailure, ServiceReply, ServiceRequest, Snapshot, ToWorker,
-    WorkerSettings,
+    AppSnapshot, Caller, Counts, KeyEntry, RunRequest, RunResult, ServiceFailure, ServiceReply, ServiceRequest,
+    Snapshot, ToWorker, WorkerSettings,
 };
 use picloud_model::{AppId, Code, Problem};
 use session::{Ended, Session};
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, oneshot, watch};
+use tokio::task::JoinHandle;
 
 /// Connections that wait for the worker to accept them, also while it is being started again.
 const INGRESS_BACKLOG: i32 = 1024;
@@ -34,6 +36,8 @@ const APPLY_MAX: Duration = Duration::from_secs(2);
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// Starts that may fail in a row before the very first worker is given up.
 const FIRST_STARTS_MAX: u32 = 3;
+/// Starts that may fail in a row before clients are told rather than kept waiting.
+const STAND_IN_AFTER_STARTS: u32 = 3;
 /// Pause after the second start in a row that failed; doubles from there.
 const BACKOFF_BASE: Duration = Duration::from_millis(100);
 /// Longest pause between starts.
@@ -99,6 +103,9 @@ pub trait Host: Send + Sync {
     /// Takes executions to be kept. Must not block; bounded inside.
     fn executions(&self, executions: Vec<Execution>);
 
+    /// Takes what a worker counted. Must not block.
+    fn counts(&self, counts: Counts);
+
     /// Takes the runs that were under way when a worker died. The next worker starts meanwhile, so a quarantine that
     /// comes of it is to be told with [`Supervisor::app_changed`].
     async fn worker_lost(&self, runs: Vec<LostRun>);
@@ -158,6 +165,11 @@ impl Supervisor {
     /// Tells the worker that an app is gone; returns once it does not answer for it.
     pub async fn app_removed(&self, app: AppId) -> Result<(), SupervisorError> {
         self.change(|revision| ToWorker::AppRemoved { revision, app }).await
+    }
+
+    /// Tells the worker all API keys; returns once it goes by them. A key that is not among them is refused from then on.
+    pub async fn keys_changed(&self, keys: Arc<Vec<KeyEntry>>) -> Result<(), SupervisorError> {
+        self.change(|revision| ToWorker::Keys { revision, keys: Arc::clone(&keys) }).await
     }
 
     /// Runs a script that no request asked for.
@@ -222,6 +234,7 @@ async fn keep(shared: Arc<Shared>, first: oneshot::Sender<Result<(), SupervisorE
     let mut first = Some(first);
     let mut failed_starts: u32 = 0;
     let mut announce_inline = false;
+    let mut stand_in: Option<JoinHandle<()>> = None;
     let mut stopping = shared.stopping.subscribe();
     while !*stopping.borrow() {
         let began = Instant::now();
@@ -245,6 +258,9 @@ async fn keep(shared: Arc<Shared>, first: oneshot::Sender<Result<(), SupervisorE
         {
             let _starter_gone = first.send(Err(SupervisorError::NeverReady { attempts: failed_starts, reason: how }));
             break;
+        }
+        if failed_starts >= STAND_IN_AFTER_STARTS && stand_in.as_ref().is_none_or(JoinHandle::is_finished) {
+            stand_in = Some(tokio::spawn(stand_in::answer(Arc::clone(&shared))));
         }
         if let Some(pause) = pause_before(failed_starts) {
             tracing::warn!(pause_ms = pause.as_millis(), "the worker does not start; trying again");

@@ -144,6 +144,7 @@ impl Answerer for Listener {
             }
             ToParent::Applied { revision } => drop(self.said.send_replace(Said::Applied(revision))),
             ToParent::Executions(executions) => self.host.executions(executions),
+            ToParent::Counts(counts) => self.host.counts(counts),
             ToParent::RunDone { id, result } => {
                 if let Some(session) = self.session.upgrade()
                     && let Some(waiting) = session.lock_runs().as_mut().and_then(|runs| runs.remove(&id))

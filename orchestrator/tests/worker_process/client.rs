@@ -24,9 +24,15 @@ impl Answer {
 
 /// `GET path`; an error is a connection that was refused or broke.
 pub(crate) async fn try_get(address: SocketAddr, path: &str) -> std::io::Result<Answer> {
+    try_get_with(address, path, &[]).await
+}
+
+/// The same with headers.
+async fn try_get_with(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> std::io::Result<Answer> {
     let exchange = async {
         let mut stream = TcpStream::connect(address).await?;
-        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
         stream.write_all(request.as_bytes()).await?;
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).await?;
@@ -64,6 +70,13 @@ pub(crate) async fn read_answer(stream: &mut TcpStream) -> String {
 /// `GET path`, which must be answered.
 pub(crate) async fn get(address: SocketAddr, path: &str) -> Answer {
     try_get(address, path).await.unwrap_or_else(|error| panic!("GET {path}: {error}"))
+}
+
+/// `GET path` with the key `picloud_{key}` and other headers.
+pub(crate) async fn get_as(address: SocketAddr, path: &str, key: &str, headers: &[(&str, &str)]) -> Answer {
+    let authorization = format!("Bearer picloud_{key}");
+    let headers = [&[("authorization", authorization.as_str())], headers].concat();
+    try_get_with(address, path, &headers).await.unwrap_or_else(|error| panic!("GET {path}: {error}"))
 }
 
 /// Waits until `condition` holds of the watched value.

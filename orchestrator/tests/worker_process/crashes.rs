@@ -75,7 +75,7 @@ pub(crate) async fn the_runs_under_way_are_named_when_the_worker_dies() {
     for header in ["content-type: application/problem+json", "connection: close"] {
         assert!(answer.head.contains(header), "{answer:?}");
     }
-    assert!(problem["detail"].as_str().unwrap().contains("`stalls` version 1"), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("`stalls` version 4"), "{problem}");
     assert_eq!(problem["execution_id"], lost[0].execution_id.to_string());
     supervisor.stop().await;
 }
@@ -173,6 +173,36 @@ pub(crate) async fn a_worker_that_ends_at_once_is_given_up_with_its_reason() {
     assert!(cut.contains("in the middle of a frame") || cut.contains("exit code 0"), "{cut}");
     let (missing, _address) = supervise(&FakeHost::new(), "/nowhere/picloud".into()).await;
     assert!(missing.err().unwrap().to_string().contains("/nowhere/picloud"));
+}
+
+pub(crate) async fn while_no_worker_starts_clients_are_told_and_when_one_does_they_are_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, broken) = (folder.path().join("worker"), folder.path().join("broken"));
+    let program = std::env::current_exe().unwrap();
+    let script = format!("#!/bin/sh\n[ -e {} ] && exit 7\nexec {} \"$@\"\n", broken.display(), program.display());
+    std::fs::write(&path, script).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let host = FakeHost::new();
+    host.put(Limits::default(), &[("hello", "1")], &[]);
+    let (supervisor, address) = supervise(&host, path).await;
+    let supervisor = supervisor.unwrap();
+    assert_eq!(get(address, "/demo/hello").await.status, 200);
+    std::fs::write(&broken, "").unwrap();
+    kill_worker(&supervisor);
+    let refused = loop {
+        // A request on its way when the worker is killed has no answer.
+        if let Ok(refused) = try_get(address, "/demo/hello").await {
+            break refused;
+        }
+    };
+    assert_eq!((refused.status, refused.json()["code"].as_str()), (503, Some("node-away")), "{refused:?}");
+    assert!(refused.head.contains("\r\nretry-after: 5"), "{refused:?}");
+    std::fs::remove_file(&broken).unwrap();
+    while get(address, "/demo/hello").await.status != 200 {}
+    for _ in 0..20 {
+        assert_eq!(get(address, "/demo/hello").await.status, 200, "nobody stands in any more");
+    }
+    supervisor.stop().await;
 }
 
 pub(crate) async fn a_worker_whose_parent_is_gone_ends() {

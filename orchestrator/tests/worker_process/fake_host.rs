@@ -1,15 +1,16 @@
 //! A host in memory, and apps made of a few lines.
 
 use picloud_model::execution::Execution;
+use picloud_model::key::hash_of_key;
 use picloud_model::kv::{KvEntry, KvReply, KvRequest};
 use picloud_model::limits::Limits;
 use picloud_model::protocol::{
-    AppSnapshot, Caller, RouteEntry, ScriptEntry, ServiceFailure, ServiceReply, ServiceRequest, Snapshot, StaticEntry,
-    WorkerSettings,
+    AppSnapshot, Caller, Counts, KeyEntry, RouteEntry, ScriptEntry, ServiceFailure, ServiceReply, ServiceRequest,
+    Snapshot, StaticEntry, VersionEntry, WorkerSettings,
 };
 use picloud_model::route::RouteAuth;
-use picloud_model::script::ScriptKind;
-use picloud_model::{AppId, Code, ContentHash};
+use picloud_model::script::{ModuleVersion, ScriptKind};
+use picloud_model::{AppId, Code, ContentHash, KeyId};
 use picloud_orchestrator::supervisor::{Host, HostError, LostRun, Supervisor, SupervisorConfig, SupervisorError};
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
@@ -21,11 +22,20 @@ use tokio::sync::watch;
 /// Runs at once in these tests.
 pub(crate) const CONCURRENCY: u32 = 4;
 
+/// The version of every script that is live.
+pub(crate) const LIVE_VERSION: i64 = 4;
+/// What a script's name begins with that is a module.
+const MODULE: &str = "module ";
+
 #[derive(Default)]
 struct State {
     apps: Vec<AppSnapshot>,
     blobs: HashMap<ContentHash, Vec<u8>>,
     numbers: HashMap<(AppId, String), i64>,
+    keys: Vec<KeyEntry>,
+    /// By name: the value, and the script it is granted to.
+    secrets: HashMap<String, (String, String)>,
+    versions: HashMap<(String, i64), VersionEntry>,
 }
 
 /// Answers workers from memory and remembers what they say.
@@ -33,6 +43,9 @@ pub(crate) struct FakeHost {
     state: Mutex<State>,
     pub(crate) executions: watch::Sender<Vec<Execution>>,
     pub(crate) lost: watch::Sender<Vec<LostRun>>,
+    pub(crate) counts: watch::Sender<Vec<Counts>>,
+    /// Versions that were looked up.
+    pub(crate) looked_up: watch::Sender<u32>,
     /// `Incr` calls that were answered.
     pub(crate) counted: watch::Sender<u32>,
     /// `Has` calls that arrived; they are answered never.
@@ -45,12 +58,14 @@ impl FakeHost {
             state: Mutex::default(),
             executions: watch::channel(Vec::new()).0,
             lost: watch::channel(Vec::new()).0,
+            counts: watch::channel(Vec::new()).0,
+            looked_up: watch::channel(0).0,
             counted: watch::channel(0).0,
             stalled: watch::channel(0).0,
         })
     }
 
-    /// The app `demo` with these scripts, each at `/demo/{name}`, and these static files.
+    /// The app `demo` with these scripts, each at `/demo/{name}` (for keys, where the name begins with `key`), and these static files.
     pub(crate) fn put(&self, limits: Limits, scripts: &[(&str, &str)], files: &[(&str, &[u8])]) -> AppSnapshot {
         let mut state = self.state.lock().unwrap();
         let mut keep = |bytes: &[u8]| {
@@ -61,9 +76,9 @@ impl FakeHost {
         let mut entries: Vec<ScriptEntry> = scripts
             .iter()
             .map(|(name, source)| ScriptEntry {
-                name: (*name).to_owned(),
-                kind: ScriptKind::Endpoint,
-                version: 1,
+                name: name.trim_start_matches(MODULE).to_owned(),
+                kind: if name.starts_with(MODULE) { ScriptKind::Module } else { ScriptKind::Endpoint },
+                version: LIVE_VERSION,
                 hash: keep(source.as_bytes()),
                 quarantined_after_crashes: None,
             })
@@ -79,12 +94,13 @@ impl FakeHost {
             })
             .collect();
         static_files.sort_by(|a, b| a.path.cmp(&b.path));
-        let routes = entries.iter().enumerate().map(|(index, entry)| RouteEntry {
+        let endpoints = entries.iter().filter(|entry| entry.kind == ScriptKind::Endpoint);
+        let routes = endpoints.enumerate().map(|(index, entry)| RouteEntry {
             id: index as i64,
             methods: Vec::new(),
             path: format!("/{}", entry.name),
             script: entry.name.clone(),
-            auth: RouteAuth::Public,
+            auth: if entry.name.starts_with("key") { RouteAuth::Key } else { RouteAuth::Public },
         });
         let app = AppSnapshot {
             id: AppId(1),
@@ -99,6 +115,48 @@ impl FakeHost {
         state.apps = vec![app.clone()];
         app
     }
+}
+
+impl FakeHost {
+    /// Keys `picloud_{name}` with one scope each, in the place of those before.
+    pub(crate) fn put_keys(&self, keys: &[(&str, &str)]) -> Arc<Vec<KeyEntry>> {
+        let key = |(id, (name, scope)): (usize, &(&str, &str))| KeyEntry {
+            id: KeyId(i64::try_from(id).unwrap()),
+            name: (*name).to_owned(),
+            hash: hash_of_key(&format!("picloud_{name}")),
+            scopes: vec![scope.parse().unwrap()],
+            expires_at: None,
+        };
+        let keys: Vec<KeyEntry> = keys.iter().enumerate().map(key).collect();
+        self.state.lock().unwrap().keys.clone_from(&keys);
+        Arc::new(keys)
+    }
+
+    /// A secret of the app, granted to one script.
+    pub(crate) fn put_secret(&self, name: &str, value: &str, script: &str) {
+        let granted = (value.to_owned(), script.to_owned());
+        self.state.lock().unwrap().secrets.insert(name.to_owned(), granted);
+    }
+
+    /// A version of a script that is not live, with the modules it was saved with, each at version 1.
+    pub(crate) fn put_version(&self, script: &str, version: i64, source: &str, modules: &[(&str, &str)]) {
+        let mut state = self.state.lock().unwrap();
+        let mut keep = |source: &str| {
+            let hash = ContentHash::of(source.as_bytes());
+            state.blobs.insert(hash, source.as_bytes().to_vec());
+            hash
+        };
+        let modules = modules
+            .iter()
+            .map(|(name, source)| ModuleVersion { name: (*name).to_owned(), version: 1, hash: keep(source) })
+            .collect();
+        let entry = VersionEntry { kind: ScriptKind::Endpoint, hash: keep(source), modules };
+        state.versions.insert((script.to_owned(), version), entry);
+    }
+}
+
+fn failure(code: Code) -> ServiceFailure {
+    ServiceFailure { code, message: "the fake host says no".to_owned() }
 }
 
 #[async_trait::async_trait]
@@ -140,6 +198,15 @@ impl Host for FakeHost {
                 });
                 Ok(ServiceReply::Kv(KvReply::Entry(entry)))
             }
+            ServiceRequest::Secret { script, name } => match state.secrets.get(&name) {
+                Some((value, granted)) if *granted == script => Ok(ServiceReply::Secret(value.clone())),
+                Some(_not_granted) => Err(failure(Code::Forbidden)),
+                None => Err(failure(Code::NotFound)),
+            },
+            ServiceRequest::Version { script, version } => {
+                self.looked_up.send_modify(|count| *count += 1);
+                Ok(ServiceReply::Version(state.versions.get(&(script, version)).cloned()))
+            }
             ServiceRequest::Kv(_) => {
                 Err(ServiceFailure { code: Code::StorageFull, message: "the fake host stores numbers only".to_owned() })
             }
@@ -148,7 +215,11 @@ impl Host for FakeHost {
 
     async fn snapshot(&self) -> Result<Snapshot, HostError> {
         let apps = self.state.lock().unwrap().apps.iter().cloned().map(Arc::new).collect();
-        Ok(Snapshot { revision: 0, apps })
+        Ok(Snapshot { revision: 0, apps, keys: Arc::new(self.state.lock().unwrap().keys.clone()) })
+    }
+
+    fn counts(&self, counts: Counts) {
+        self.counts.send_modify(|all| all.push(counts));
     }
 
     fn executions(&self, executions: Vec<Execution>) {

@@ -7,10 +7,14 @@
 
 mod client;
 mod confinement;
+mod counts;
 mod crashes;
 mod fake_host;
+mod keys;
+mod preview;
 mod requests;
 mod scheduling;
+mod secrets;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -33,6 +37,19 @@ const TESTS: &[(&str, Test)] = tests! {
     requests::a_changed_app_answers_anew_as_soon_as_the_change_returns,
     requests::a_run_that_no_request_asked_for_gives_its_answer_and_its_record,
     requests::a_static_file_comes_through_the_channel,
+    requests::a_draft_that_fails_tells_all_that_a_run_tells,
+    keys::a_key_opens_its_routes_and_its_script_sees_its_name_but_not_the_key,
+    keys::a_key_that_is_revoked_is_refused_as_soon_as_the_change_returns,
+    keys::keys_outlive_the_worker,
+    keys::who_shows_wrong_keys_waits_and_is_told_for_how_long,
+    preview::a_version_runs_with_the_modules_it_was_saved_with_and_those_it_calls_with_theirs,
+    preview::only_who_may_invoke_or_write_sees_a_version,
+    preview::another_version_of_a_quarantined_script_answers,
+    counts::every_run_is_counted_once_and_told_at_most_once_a_second,
+    counts::runs_asked_for_are_counted_and_drafts_are_not,
+    counts::what_was_counted_last_is_told_when_the_worker_stops,
+    secrets::a_secret_reaches_the_script_it_is_granted_to_and_its_new_value_the_next_call,
+    secrets::what_is_kept_of_a_run_and_its_problem_do_not_hold_the_secret,
     crashes::a_killed_worker_is_back_and_no_connection_is_refused,
     crashes::the_runs_under_way_are_named_when_the_worker_dies,
     crashes::of_a_dead_workers_clients_only_those_with_a_run_under_way_get_an_answer,
@@ -41,6 +58,7 @@ const TESTS: &[(&str, Test)] = tests! {
     crashes::a_run_asked_for_fails_as_worker_lost_when_the_worker_dies,
     crashes::a_worker_that_speaks_garbage_is_given_up_with_its_reason,
     crashes::a_worker_that_ends_at_once_is_given_up_with_its_reason,
+    crashes::while_no_worker_starts_clients_are_told_and_when_one_does_they_are_answered,
     crashes::a_worker_whose_parent_is_gone_ends,
     crashes::stopping_lets_a_run_under_way_end,
     scheduling::a_host_that_gives_no_answer_costs_the_run_its_deadline_and_nobody_else_anything,

@@ -73,6 +73,24 @@ pub(crate) async fn a_run_that_no_request_asked_for_gives_its_answer_and_its_rec
     supervisor.stop().await;
 }
 
+pub(crate) async fn a_draft_that_fails_tells_all_that_a_run_tells() {
+    let (_host, supervisor, _address) = serve(Limits::default(), &[("good", "1")]).await;
+    let source = "log::info(\"before\", #{n: 1});\nkv::collection(\"c\").incr(\"n\", 1);\nlet s = \"x\"; s.pad(100000, \"x\");\nthrow \"oh\"";
+    let request = RunHttp { method: "GET".to_owned(), path: "/".to_owned(), ..RunHttp::default() };
+    let source = Some(source.to_owned());
+    let run = RunRequest { app: AppId(1), script: "draft".to_owned(), source, request, principal: None };
+    let failed = supervisor.run(run, Duration::from_secs(20)).await.unwrap();
+    let execution = failed.execution;
+    let problem = execution.error().unwrap();
+    assert_eq!((failed.status, execution.status, problem.detail.as_str()), (500, 500, "oh"));
+    assert_eq!((problem.at.as_ref().unwrap().line, problem.execution_id), (4, Some(execution.id)));
+    assert_eq!((execution.logs[0].message.as_str(), execution.logs[0].fields.as_str()), ("before", r#"{"n":1}"#));
+    let usage = execution.usage;
+    assert!(usage.operations > 3 && usage.memory_bytes > 100_000 && usage.kv_calls == 1, "{usage:?}");
+    assert!(execution.duration_us > 0 && execution.outcome == Outcome::Failed);
+    supervisor.stop().await;
+}
+
 pub(crate) async fn a_static_file_comes_through_the_channel() {
     let (_host, supervisor, address) = serve(Limits::default(), &[("hello", "1")]).await;
     let file = get(address, "/demo/notes.txt").await;

@@ -1,15 +1,19 @@
 //! Apps in SQLite.
 
+use super::audit_rows::{Noted, note};
+use super::audit_shown::{app_change_shown, app_shown};
 use super::error::{JobResult, conflict, expect_version};
 use super::{DataTx, SqliteStore};
 use crate::cursor::{self, List};
 use crate::{Apps, Result};
 use async_trait::async_trait;
 use picloud_model::app::{App, AppPatch, NewApp};
+use picloud_model::audit::Act;
 use picloud_model::clock::UnixMs;
 use picloud_model::ids::AppId;
 use picloud_model::page::{Page, PageRequest};
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde_json::Value;
 
 /// The columns of [`app_from_row`], in its order.
 macro_rules! select_app {
@@ -40,19 +44,21 @@ impl Apps for SqliteStore {
         self.read(move |conn| app_by_name(conn, &name)).await
     }
 
-    async fn create_app(&self, app: &NewApp, at: UnixMs) -> Result<App> {
-        let app = app.clone();
+    async fn create_app(&self, app: &NewApp, act: &Act) -> Result<App> {
+        let (app, act) = (app.clone(), act.clone());
         self.write(move |tx| {
             if app_by_name(tx.conn, &app.name)?.is_some() {
                 return Err(name_taken(&app.name).into());
             }
-            insert_app(tx, &app, at)
+            let made = insert_app(tx, &app, act.at)?;
+            note_app(tx, &act, "app.create", &made.name, None, Some(app_shown(&made)))?;
+            Ok(made)
         })
         .await
     }
 
-    async fn patch_app(&self, app: AppId, patch: &AppPatch, expected: Option<i64>, at: UnixMs) -> Result<Option<App>> {
-        let patch = patch.clone();
+    async fn patch_app(&self, app: AppId, patch: &AppPatch, expected: Option<i64>, act: &Act) -> Result<Option<App>> {
+        let (patch, act) = (patch.clone(), act.clone());
         self.write(move |tx| {
             let Some(before) = app_by_id(tx.conn, app)? else { return Ok(None) };
             expect_version(expected, before.revision)?;
@@ -61,24 +67,40 @@ impl Apps for SqliteStore {
             after.env = patch.env.unwrap_or(after.env);
             after.limits = patch.limits.unwrap_or(after.limits);
             if after != before {
-                update_app(tx, &mut after, at)?;
+                update_app(tx, &mut after, act.at)?;
+                let shown = Some(app_change_shown(&before, &after));
+                note_app(tx, &act, "app.change", &after.name, Some(app_shown(&before)), shown)?;
             }
             Ok(Some(after))
         })
         .await
     }
 
-    async fn delete_app(&self, app: AppId, expected: Option<i64>) -> Result<bool> {
+    async fn delete_app(&self, app: AppId, expected: Option<i64>, act: &Act) -> Result<bool> {
+        let act = act.clone();
         self.write(move |tx| {
             let Some(before) = app_by_id(tx.conn, app)? else { return Ok(false) };
             expect_version(expected, before.revision)?;
             // Routes refer to scripts, which go with the app: they go first.
             tx.conn.prepare_cached("DELETE FROM routes WHERE app_id = ?1")?.execute([app.0])?;
             tx.conn.prepare_cached("DELETE FROM apps WHERE id = ?1")?.execute([app.0])?;
+            note_app(tx, &act, "app.delete", &before.name, Some(app_shown(&before)), None)?;
             Ok(true)
         })
         .await
     }
+}
+
+/// Writes down what was done to an app as a whole.
+pub(super) fn note_app(
+    tx: &DataTx<'_>,
+    act: &Act,
+    action: &str,
+    name: &str,
+    before: Option<Value>,
+    after: Option<Value>,
+) -> JobResult<()> {
+    note(tx, act, Noted { action, app: Some(name), target: name, before, after })
 }
 
 /// The number of rows to ask for: one more shows whether there is a next page.
@@ -111,6 +133,12 @@ pub(super) fn all_apps(conn: &Connection) -> JobResult<Vec<App>> {
         apps.push(app_from_row(row)?);
     }
     Ok(apps)
+}
+
+/// The app's name; none where it does not exist, which the foreign keys have told already.
+pub(super) fn name_of(conn: &Connection, app: AppId) -> JobResult<String> {
+    let mut select = conn.prepare_cached("SELECT name FROM apps WHERE id = ?1")?;
+    Ok(select.query_row([app.0], |row| row.get(0)).optional()?.unwrap_or_default())
 }
 
 /// The app's revision; 0 where it does not exist.

@@ -3,7 +3,7 @@
 use super::SqliteStore;
 use super::apps::rows_max;
 use super::error::JobResult;
-use super::history::{HistoryTx, LOOK_BYTES, count_run, give_room_back, keep_within_bytes};
+use super::history::{HistoryTx, LOOK_BYTES, count_run, give_room_back, keep_within_bytes, uncount_runs};
 use crate::cursor::{self, List};
 use crate::{Executions, Result};
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use picloud_model::clock::UnixMs;
 use picloud_model::execution::{Execution, ExecutionQuery, Outcome};
 use picloud_model::ids::{AppId, ExecutionId};
 use picloud_model::page::Page;
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// How long a run that went well is kept.
@@ -20,6 +20,8 @@ const KEPT_OK_MS: i64 = 14 * DAY_MS;
 const KEPT_FAILED_MS: i64 = 30 * DAY_MS;
 /// Above every id, for the first page.
 const ABOVE_ALL_IDS: [u8; 17] = [0xff; 17];
+/// Every way a run can end: indexes hold the runs of one after those of another.
+const OUTCOMES: [Outcome; 3] = [Outcome::Ok, Outcome::Failed, Outcome::WorkerLost];
 
 #[async_trait]
 impl Executions for SqliteStore {
@@ -36,17 +38,15 @@ impl Executions for SqliteStore {
             None => ABOVE_ALL_IDS.to_vec(),
         };
         let items_max = cursor::page_items(query.limit);
-        let (script, outcome) = (query.script.clone(), query.outcome.map(Outcome::as_str));
+        let query = query.clone();
         self.history
             .read(move |conn| {
-                let mut select = conn.prepare_cached(
-                    "SELECT body FROM executions WHERE app_id = ?1 AND id < ?2
-                     AND (?3 IS NULL OR script = ?3) AND (?4 IS NULL OR outcome = ?4) ORDER BY id DESC LIMIT ?5",
-                )?;
-                let mut rows = select.query(params![app.0, before, script, outcome, rows_max(items_max)])?;
+                let moment = conn.unchecked_transaction()?;
+                let mut body = moment.prepare_cached("SELECT body FROM executions WHERE number = ?1")?;
                 let mut executions: Vec<Execution> = Vec::new();
-                while let Some(row) = rows.next()? {
-                    executions.push(serde_json::from_str(row.get_ref(0)?.as_str().map_err(rusqlite::Error::from)?)?);
+                for number in newest(&moment, app, &query, &before, rows_max(items_max))? {
+                    let body: String = body.query_row([number], |row| row.get(0))?;
+                    executions.push(serde_json::from_str(&body)?);
                 }
                 let key = |execution: &Execution| execution.id.0.into_bytes();
                 Ok(cursor::page(executions, items_max, List::Executions, key))
@@ -65,9 +65,52 @@ impl Executions for SqliteStore {
             .await
     }
 
-    async fn expire_executions(&self, now: UnixMs) -> Result<u64> {
-        self.history.write(move |tx| expire(tx, now)).await
+    async fn expire_executions(&self, now: UnixMs, runs_max: u32) -> Result<u64> {
+        let dropped = self.history.write(move |tx| expire(tx, now, runs_max)).await?;
+        // A step at a time, each a transaction of its own: others get in between.
+        while dropped == 0 && self.history.write(|tx| give_room_back(tx.conn)).await? {}
+        Ok(dropped)
     }
+}
+
+/// Numbers of up to `rows_max` runs before `before`, newest first; read from indexes alone.
+fn newest(conn: &Connection, app: AppId, query: &ExecutionQuery, before: &[u8], rows_max: i64) -> JobResult<Vec<i64>> {
+    let outcomes = query.outcome.as_ref().map_or(OUTCOMES.as_slice(), std::slice::from_ref);
+    let mut found: Vec<([u8; 16], i64)> = Vec::new();
+    match &query.script {
+        None if query.outcome.is_none() => {
+            let mut select = conn.prepare_cached(
+                "SELECT id, number FROM executions WHERE app_id = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3",
+            )?;
+            let rows = select.query_map(params![app.0, before, rows_max], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            found = rows.collect::<rusqlite::Result<_>>()?;
+        }
+        None => {
+            let mut select = conn.prepare_cached(
+                "SELECT id, number FROM executions WHERE app_id = ?1 AND outcome = ?2 AND id < ?3
+                 ORDER BY id DESC LIMIT ?4",
+            )?;
+            for outcome in outcomes {
+                let bound = params![app.0, outcome.as_str(), before, rows_max];
+                let rows = select.query_map(bound, |row| Ok((row.get(0)?, row.get(1)?)))?;
+                rows.into_iter().try_for_each(|row| row.map(|row| found.push(row)))?;
+            }
+        }
+        Some(script) => {
+            let mut select = conn.prepare_cached(
+                "SELECT id, number FROM executions WHERE app_id = ?1 AND script = ?2 AND outcome = ?3 AND id < ?4
+                 ORDER BY id DESC LIMIT ?5",
+            )?;
+            for outcome in outcomes {
+                let bound = params![app.0, script, outcome.as_str(), before, rows_max];
+                let rows = select.query_map(bound, |row| Ok((row.get(0)?, row.get(1)?)))?;
+                rows.into_iter().try_for_each(|row| row.map(|row| found.push(row)))?;
+            }
+        }
+    }
+    found.sort_unstable_by(|a, b| b.cmp(a));
+    found.truncate(usize::try_from(rows_max).unwrap_or(usize::MAX));
+    Ok(found.into_iter().map(|(_id, number)| number).collect())
 }
 
 fn add(tx: &mut HistoryTx<'_>, executions: &[Execution]) -> JobResult<()> {
@@ -94,20 +137,23 @@ fn add(tx: &mut HistoryTx<'_>, executions: &[Execution]) -> JobResult<()> {
     keep_within_bytes(tx)
 }
 
-/// Drops what is too old. Rows are nearly in the order of time, so the look ends at the first that is young: no index
-/// has to be written for it.
-fn expire(tx: &mut HistoryTx<'_>, now: UnixMs) -> JobResult<u64> {
-    let (young, failed_before) = (now - KEPT_OK_MS, now - KEPT_FAILED_MS);
-    let mut first_young =
-        tx.conn.prepare_cached("SELECT number FROM executions WHERE started_at >= ?1 ORDER BY number LIMIT 1")?;
-    let end: Option<i64> = first_young.query_row([young], |row| row.get(0)).optional()?;
-    let mut delete = tx.conn.prepare_cached(
-        "DELETE FROM executions WHERE number < ?1 AND started_at < (CASE outcome WHEN 'ok' THEN ?2 ELSE ?3 END)",
-    )?;
-    let dropped = delete.execute([end.unwrap_or(i64::MAX), young, failed_before])?;
-    if dropped > 0 {
-        tx.state.forget_counts();
-        give_room_back(tx.conn)?;
+/// Drops up to `runs_max` of what is too old, oldest first.
+fn expire(tx: &mut HistoryTx<'_>, now: UnixMs, runs_max: u32) -> JobResult<u64> {
+    let mut left = i64::from(runs_max);
+    let mut dropped = 0;
+    for outcome in OUTCOMES {
+        let kept_ms = if outcome == Outcome::Ok { KEPT_OK_MS } else { KEPT_FAILED_MS };
+        let mut delete = tx.conn.prepare_cached(
+            "DELETE FROM executions WHERE number IN
+             (SELECT number FROM executions WHERE outcome = ?1 AND started_at < ?2 ORDER BY started_at LIMIT ?3)
+             RETURNING app_id",
+        )?;
+        let apps = delete.query_map(params![outcome.as_str(), now.saturating_sub(kept_ms), left], |row| row.get(0))?;
+        let apps: Vec<i64> = apps.collect::<rusqlite::Result<_>>()?;
+        left -= i64::try_from(apps.len()).expect("a count of rows is small");
+        dropped += apps.len() as u64;
+        uncount_runs(tx.state, &apps);
     }
-    Ok(dropped as u64)
+    give_room_back(tx.conn)?;
+    Ok(dropped)
 }

@@ -8,7 +8,7 @@ use super::writer::{BatchState, Tx, Undo, Writer};
 use crate::{OpenError, OpenSettings, Result, StoreError};
 use picloud_model::clock::Clock;
 use picloud_model::ids::AppId;
-use rusqlite::{Connection, ErrorCode};
+use rusqlite::{Connection, ErrorCode, params};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 const DROP_RUNS: i64 = 64;
 /// Free pages that are kept for what comes next; more are given back to the disk. They are part of the bound.
 const FREE_PAGES_KEPT: i64 = 256;
+/// Given back at a time (2 MiB): cutting a page off moves another one into its place.
+const STEP_PAGES: i64 = 512;
 /// The bound is looked at after so many bytes of runs were added: fewer than the pages above hold.
 pub(super) const LOOK_BYTES: usize = 256 * 1024;
 
@@ -27,7 +29,7 @@ pub(super) struct History {
     damaged: PathBuf,
 }
 
-/// The writer's memory: how many runs each app has, counted when an app is first met.
+/// The writer's memory: how many runs each app has, counted when an app is first met after the start.
 pub(super) struct Kept {
     runs: HashMap<AppId, i64>,
     app_runs_max: i64,
@@ -40,13 +42,6 @@ impl BatchState for Kept {
     }
 
     fn taken_back(&mut self, _whole: bool) {
-        self.runs.clear();
-    }
-}
-
-impl Kept {
-    /// Runs were dropped of apps nobody counted: count again.
-    pub(super) fn forget_counts(&mut self) {
         self.runs.clear();
     }
 }
@@ -139,7 +134,8 @@ fn put_aside(path: &Path, clock: &dyn Clock) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// Counts a run that was added to the app, and drops its oldest above the bound.
+/// Counts a run that was added to the app, and drops above the bound: its oldest that went well, and only where there
+/// are none, its oldest that failed.
 pub(super) fn count_run(tx: &mut HistoryTx<'_>, app: AppId) -> JobResult<()> {
     let runs = match tx.state.runs.get(&app) {
         Some(runs) => runs + 1,
@@ -148,47 +144,82 @@ pub(super) fn count_run(tx: &mut HistoryTx<'_>, app: AppId) -> JobResult<()> {
             count.query_row([app.0], |row| row.get(0))?
         }
     };
-    let above = runs - tx.state.app_runs_max;
-    let mut dropped = 0;
+    let mut above = runs - tx.state.app_runs_max;
+    if above > 0 {
+        let mut delete = tx.conn.prepare_cached(
+            "DELETE FROM executions WHERE number IN
+             (SELECT number FROM executions WHERE app_id = ?1 AND outcome = 'ok' ORDER BY id LIMIT ?2)",
+        )?;
+        above -= rows_count(delete.execute([app.0, above])?);
+    }
     if above > 0 {
         let mut delete = tx.conn.prepare_cached(
             "DELETE FROM executions WHERE number IN
              (SELECT number FROM executions WHERE app_id = ?1 ORDER BY id LIMIT ?2)",
         )?;
-        dropped = i64::try_from(delete.execute([app.0, above])?).expect("a count of rows is small");
+        above -= rows_count(delete.execute([app.0, above])?);
     }
-    tx.state.runs.insert(app, runs - dropped);
+    tx.state.runs.insert(app, runs.min(tx.state.app_runs_max) + above.max(0));
     Ok(())
 }
 
-/// Drops the oldest runs while the file is too large, and gives room back.
+/// Takes runs that were dropped off the counts of their apps, which are named once for each.
+pub(super) fn uncount_runs(kept: &mut Kept, apps: &[i64]) {
+    for app in apps {
+        if let Some(runs) = kept.runs.get_mut(&AppId(*app)) {
+            *runs -= 1;
+        }
+    }
+}
+
+fn rows_count(rows: usize) -> i64 {
+    i64::try_from(rows).expect("a count of rows is small")
+}
+
+/// Drops the oldest runs while the file is too large, those that went well first, and gives room back.
 pub(super) fn keep_within_bytes(tx: &mut HistoryTx<'_>) -> JobResult<()> {
     loop {
         let (pages, free) = pages(tx.conn)?;
         if pages - free <= tx.state.pages_max {
             break;
         }
-        let mut delete = tx.conn.prepare_cached(
-            "DELETE FROM executions WHERE number IN (SELECT number FROM executions ORDER BY number LIMIT ?1)",
-        )?;
-        if delete.execute([DROP_RUNS])? == 0 {
+        let mut dropped = drop_oldest(tx, "ok")?;
+        for outcome in ["failed", "worker_lost"] {
+            if dropped == 0 {
+                dropped = drop_oldest(tx, outcome)?;
+            }
+        }
+        if dropped == 0 {
             break;
         }
-        tx.state.runs.clear();
     }
-    give_room_back(tx.conn)
+    give_room_back(tx.conn)?;
+    Ok(())
 }
 
-/// Cuts free pages off the file, but for what the next runs will need.
-pub(super) fn give_room_back(conn: &Connection) -> JobResult<()> {
-    let (pages, free) = pages(conn)?;
-    if free > FREE_PAGES_KEPT.max(pages / 8) {
-        let mut vacuum = conn.prepare(&format!("PRAGMA incremental_vacuum({})", free - FREE_PAGES_KEPT))?;
-        let mut rows = vacuum.query([])?;
-        // Each step gives one page back.
-        while rows.next()?.is_some() {}
+fn drop_oldest(tx: &mut HistoryTx<'_>, outcome: &str) -> JobResult<usize> {
+    let mut delete = tx.conn.prepare_cached(
+        "DELETE FROM executions WHERE number IN
+         (SELECT number FROM executions WHERE outcome = ?1 ORDER BY started_at LIMIT ?2) RETURNING app_id",
+    )?;
+    let apps = delete.query_map(params![outcome, DROP_RUNS], |row| row.get(0))?;
+    let apps: Vec<i64> = apps.collect::<rusqlite::Result<_>>()?;
+    uncount_runs(tx.state, &apps);
+    Ok(apps.len())
+}
+
+/// Cuts free pages off the file, but for what the next runs will need: a step of it. Answers whether there is more.
+pub(super) fn give_room_back(conn: &Connection) -> JobResult<bool> {
+    let (before, free) = pages(conn)?;
+    if free <= FREE_PAGES_KEPT.max(before / 8) {
+        return Ok(false);
     }
-    Ok(())
+    let step = (free - FREE_PAGES_KEPT).min(STEP_PAGES);
+    let mut vacuum = conn.prepare(&format!("PRAGMA incremental_vacuum({step})"))?;
+    let mut rows = vacuum.query([])?;
+    // Each row is one page given back.
+    while rows.next()?.is_some() {}
+    Ok(pages(conn)?.0 < before)
 }
 
 fn pages(conn: &Connection) -> JobResult<(i64, i64)> {

@@ -1,11 +1,13 @@
 //! Keys and values in SQLite. A key whose time is over is in the table until it is purged, and nowhere else.
 
 use super::error::JobResult;
+use super::kv_by_hand;
 use super::kv_list;
 use super::writer::Undo;
 use super::{DataTx, SqliteStore};
 use crate::{Kv, Result};
 use async_trait::async_trait;
+use picloud_model::audit::Act;
 use picloud_model::clock::UnixMs;
 use picloud_model::ids::AppId;
 use picloud_model::kv::{Condition, KvCollection, KvEntry, KvReply, KvRequest};
@@ -24,19 +26,7 @@ impl Kv for SqliteStore {
             KvRequest::List { collection, query } => {
                 self.read(move |conn| kv_list::list(conn, app, &collection, &query, now)).await
             }
-            KvRequest::Set { collection, key, value, ttl_ms, condition } => {
-                let expires_at = ttl_ms.map(|ttl| now.saturating_add(i64::try_from(ttl).unwrap_or(i64::MAX)));
-                let change = Change { at: At { app, collection, key }, condition, now };
-                self.kv_write(move |tx| set(tx, &change, &value, expires_at)).await
-            }
-            KvRequest::Delete { collection, key, condition } => {
-                let change = Change { at: At { app, collection, key }, condition, now };
-                self.kv_write(move |tx| delete(tx, &change)).await
-            }
-            KvRequest::Incr { collection, key, by } => {
-                let change = Change { at: At { app, collection, key }, condition: Condition::Always, now };
-                self.kv_write(move |tx| incr(tx, &change, by)).await
-            }
+            write => self.kv_write(move |tx| change(tx, app, write, now)).await,
         }
     }
 
@@ -55,18 +45,21 @@ impl Kv for SqliteStore {
         .await
     }
 
-    async fn delete_collection(&self, app: AppId, collection: &str) -> Result<u64> {
-        let (collection, now) = (collection.to_owned(), self.clock.now_ms());
-        self.write(move |tx| {
-            let mut count = tx.conn.prepare_cached(
-                "SELECT count(*) FROM kv WHERE app_id = ?1 AND collection = ?2 AND (expires_at IS NULL OR expires_at > ?3)",
-            )?;
-            let keys: i64 = count.query_row(params![app.0, collection, now], |row| row.get(0))?;
-            let mut delete = tx.conn.prepare_cached("DELETE FROM kv WHERE app_id = ?1 AND collection = ?2")?;
-            delete.execute(params![app.0, collection])?;
-            Ok(keys.unsigned_abs())
-        })
-        .await
+    async fn kv_by_hand(&self, app: AppId, request: KvRequest, act: &Act) -> Result<KvReply> {
+        match request {
+            KvRequest::Set { .. } | KvRequest::Delete { .. } | KvRequest::Incr { .. } => {
+                let act = act.clone();
+                self.write(move |tx| kv_by_hand::change(tx, app, request, &act)).await
+            }
+            KvRequest::Get { .. } | KvRequest::Has { .. } | KvRequest::List { .. } => {
+                self.kv(app, request, act.at).await
+            }
+        }
+    }
+
+    async fn delete_collection(&self, app: AppId, collection: &str, act: &Act) -> Result<u64> {
+        let (collection, act) = (collection.to_owned(), act.clone());
+        self.write(move |tx| kv_by_hand::delete_collection(tx, app, &collection, &act)).await
     }
 
     async fn purge_expired(&self, now: UnixMs, entries_max: u32) -> Result<u64> {
@@ -101,10 +94,10 @@ impl SqliteStore {
 }
 
 /// One key of one collection of one app.
-struct At {
-    app: AppId,
-    collection: String,
-    key: String,
+pub(super) struct At {
+    pub(super) app: AppId,
+    pub(super) collection: String,
+    pub(super) key: String,
 }
 
 /// A change of one key as of `now`.
@@ -112,6 +105,25 @@ struct Change {
     at: At,
     condition: Condition,
     now: UnixMs,
+}
+
+/// Sets, deletes or counts; what reads is not for here.
+pub(super) fn change(tx: &mut DataTx<'_>, app: AppId, request: KvRequest, now: UnixMs) -> JobResult<KvReply> {
+    match request {
+        KvRequest::Set { collection, key, value, ttl_ms, condition } => {
+            let expires_at = ttl_ms.map(|ttl| now.saturating_add(i64::try_from(ttl).unwrap_or(i64::MAX)));
+            set(tx, &Change { at: At { app, collection, key }, condition, now }, &value, expires_at)
+        }
+        KvRequest::Delete { collection, key, condition } => {
+            delete(tx, &Change { at: At { app, collection, key }, condition, now })
+        }
+        KvRequest::Incr { collection, key, by } => {
+            incr(tx, &Change { at: At { app, collection, key }, condition: Condition::Always, now }, by)
+        }
+        KvRequest::Get { .. } | KvRequest::Has { .. } | KvRequest::List { .. } => {
+            unreachable!("reads go to the readers")
+        }
+    }
 }
 
 fn get(conn: &Connection, at: At, now: UnixMs) -> JobResult<Option<KvEntry>> {
@@ -132,7 +144,7 @@ fn get(conn: &Connection, at: At, now: UnixMs) -> JobResult<Option<KvEntry>> {
 }
 
 /// The version of the key, if it is there.
-fn live(conn: &Connection, at: &At, now: UnixMs) -> JobResult<Option<i64>> {
+pub(super) fn live(conn: &Connection, at: &At, now: UnixMs) -> JobResult<Option<i64>> {
     let mut select = conn.prepare_cached(
         "SELECT version FROM kv
          WHERE app_id = ?1 AND collection = ?2 AND key = ?3 AND (expires_at IS NULL OR expires_at > ?4)",
@@ -158,7 +170,7 @@ fn set(tx: &mut DataTx<'_>, change: &Change, value: &[u8], expires_at: Option<Un
 /// Writes the row and answers its new version.
 fn put(tx: &mut DataTx<'_>, change: &Change, value: &[u8], expires_at: Option<UnixMs>) -> JobResult<i64> {
     let Change { at, now, .. } = change;
-    let version = tx.state.draw();
+    let version = tx.state.versions.draw();
     let mut upsert = tx.conn.prepare_cached(
         "INSERT INTO kv (app_id, collection, key, version, updated_at, expires_at, value)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)

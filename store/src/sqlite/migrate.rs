@@ -8,9 +8,15 @@ use refinery::{Migration, Runner};
 use rusqlite::{Connection, OptionalExtension as _};
 use std::path::Path;
 
-const DATA: &[(&str, &str)] = &[("V001__start", include_str!("../../../migrations/sqlite/V001__start.sql"))];
+const DATA: &[(&str, &str)] = &[
+    ("V001__start", include_str!("../../../migrations/sqlite/V001__start.sql")),
+    ("V002__control", include_str!("../../../migrations/sqlite/V002__control.sql")),
+];
 
-const HISTORY: &[(&str, &str)] = &[("V001__start", include_str!("../../../migrations/sqlite/history/V001__start.sql"))];
+const HISTORY: &[(&str, &str)] = &[
+    ("V001__start", include_str!("../../../migrations/sqlite/history/V001__start.sql")),
+    ("V002__filters", include_str!("../../../migrations/sqlite/history/V002__filters.sql")),
+];
 
 /// Brings the file to this program's schema; refuses one of a newer program, and one made with other migrations.
 pub(super) fn migrate(conn: &mut Connection, database: Database, path: &Path) -> Result<(), OpenError> {

@@ -3,22 +3,34 @@
 //! Writes go through [`writer`], one thread that commits in groups; reads through [`reader`]. History has
 //! its own file with its own threads.
 
+mod app_parts;
 mod apps;
+mod audit;
+mod audit_rows;
+mod audit_shown;
+mod backup;
+mod changes;
 mod connection;
 mod deploys;
 mod error;
 mod executions;
 mod history;
+mod keys;
 mod kv;
+mod kv_by_hand;
 mod kv_list;
+mod memory;
 mod migrate;
 mod queue;
 mod reader;
 mod routes;
 mod script_rows;
 mod scripts;
+mod secrets;
 mod snapshot;
 mod static_files;
+mod version_contexts;
+mod version_pruning;
 mod versions;
 mod writer;
 
@@ -27,11 +39,11 @@ use crate::{OpenError, OpenSettings, Result};
 use connection::Database;
 use error::JobResult;
 use history::History;
+use memory::Memory;
 use picloud_model::clock::Clock;
 use reader::Readers;
 use rusqlite::Connection;
-use std::sync::Arc;
-use versions::Versions;
+use std::path::PathBuf;
 use writer::{Tx, Undo, Writer};
 
 /// Threads that read: one a core within these bounds.
@@ -39,35 +51,38 @@ const READERS_MIN: usize = 2;
 const READERS_MAX: usize = 4;
 
 /// A write to the data.
-type DataTx<'a> = Tx<'a, Versions>;
+type DataTx<'a> = Tx<'a, Memory>;
 
 /// The store on SQLite. Dropping it waits for what was asked of it; fields are dropped in this order.
 pub(crate) struct SqliteStore {
     readers: Readers,
-    writer: Writer<Versions>,
+    writer: Writer<Memory>,
     history: History,
-    /// For the few methods that are given no time.
-    clock: Arc<dyn Clock>,
+    /// The newest entry of the audit log.
+    audit_signal: tokio::sync::watch::Receiver<i64>,
+    /// Where the files are.
+    dir: PathBuf,
     /// Last: whoever takes it over finds the files closed.
     _lock: DataDirLock,
 }
 
 impl SqliteStore {
     /// Opens both files, making and migrating them. Blocks.
-    pub(crate) fn open(settings: &OpenSettings, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+    pub(crate) fn open(settings: &OpenSettings, clock: &dyn Clock) -> Result<Self, OpenError> {
         let dir = &settings.data_dir;
         let lock = DataDirLock::take(dir)?;
-        let files = match Files::open(settings, clock.as_ref()) {
-            Err(OpenError::Full { .. }) if use_reserve(dir) => Files::open(settings, clock.as_ref())?,
+        let files = match Files::open(settings, clock) {
+            Err(OpenError::Full { .. }) if use_reserve(dir) => Files::open(settings, clock)?,
             opened => opened?,
         };
         keep_reserve(dir);
         let unusable = |source| OpenError::Unusable { path: dir.clone(), source: Box::new(source) };
         Ok(Self {
+            audit_signal: files.memory.audit.signal(),
             readers: Readers::start("store-read", files.readers, dir.clone()).map_err(unusable)?,
-            writer: Writer::start("store-write", files.writer, files.versions, dir.clone()).map_err(unusable)?,
+            writer: Writer::start("store-write", files.writer, files.memory, dir.clone()).map_err(unusable)?,
             history: files.history,
-            clock,
+            dir: dir.clone(),
             _lock: lock,
         })
     }
@@ -92,7 +107,7 @@ impl SqliteStore {
 /// All that is opened.
 struct Files {
     writer: Connection,
-    versions: Versions,
+    memory: Memory,
     readers: Vec<Connection>,
     history: History,
 }
@@ -102,11 +117,11 @@ impl Files {
         let path = settings.data_dir.join(Database::Data.file_name());
         let mut writer = connection::open_writer(&path, Database::Data, settings.data_bytes_max)?;
         migrate::migrate(&mut writer, Database::Data, &path)?;
-        let versions = Versions::load(&writer).map_err(|error| connection::open_error(error, &path))?;
+        let memory = Memory::load(&writer, settings).map_err(|error| connection::open_error(error, &path))?;
         let cores = std::thread::available_parallelism().map_or(READERS_MIN, usize::from);
         let readers = (0..cores.clamp(READERS_MIN, READERS_MAX)).map(|_number| connection::open_reader(&path));
         let readers = readers.collect::<Result<_, _>>()?;
         let history = History::open(settings, clock)?;
-        Ok(Self { writer, versions, readers, history })
+        Ok(Self { writer, memory, readers, history })
     }
 }

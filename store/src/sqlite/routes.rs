@@ -1,13 +1,15 @@
 //! Routes in SQLite.
 
-use super::apps::{revision, rows_max, touch_app};
+use super::apps::{name_of, revision, rows_max, touch_app};
+use super::audit_rows::{Noted, note};
+use super::audit_shown::route_shown;
 use super::error::{JobResult, conflict, expect_version};
 use super::script_rows::script_by_name;
 use super::{DataTx, SqliteStore};
 use crate::cursor::{self, List};
 use crate::{Result, Routes, StoreError};
 use async_trait::async_trait;
-use picloud_model::clock::UnixMs;
+use picloud_model::audit::Act;
 use picloud_model::ids::{AppId, RouteId, ScriptId};
 use picloud_model::page::{Page, PageRequest};
 use picloud_model::route::{Route, RouteAuth, RouteSpec};
@@ -44,15 +46,11 @@ impl Routes for SqliteStore {
     }
 
     async fn route(&self, app: AppId, id: RouteId) -> Result<Option<Route>> {
-        self.read(move |conn| {
-            let mut select = conn.prepare_cached(select_route!("WHERE r.app_id = ?1 AND r.id = ?2"))?;
-            Ok(select.query_row([app.0, id.0], route_from_row).optional()?)
-        })
-        .await
+        self.read(move |conn| route_by_id(conn, app, id)).await
     }
 
-    async fn create_route(&self, app: AppId, route: &RouteSpec, expected: i64, at: UnixMs) -> Result<Route> {
-        let spec = route.clone();
+    async fn create_route(&self, app: AppId, route: &RouteSpec, expected: i64, act: &Act) -> Result<Route> {
+        let (spec, act) = (route.clone(), act.clone());
         self.write(move |tx| {
             expect_version(Some(expected), revision(tx.conn, app)?)?;
             let script = script_by_name(tx.conn, app, &spec.script)?;
@@ -67,20 +65,23 @@ impl Routes for SqliteStore {
             let mut last = tx.conn.prepare_cached("SELECT max(position) FROM routes WHERE app_id = ?1")?;
             let last: Option<i64> = last.query_row([app.0], |row| row.get(0))?;
             let id = insert_route(tx, app, last.map_or(0, |last| last + 1), &spec, script.id)?;
-            touch_app(tx, app, at)?;
+            touch_app(tx, app, act.at)?;
+            let (name, title, after) = (name_of(tx.conn, app)?, spec.title(), Some(route_shown(&spec)));
+            note(tx, &act, Noted { action: "route.create", app: Some(&name), target: &title, before: None, after })?;
             Ok(Route { id, spec })
         })
         .await
     }
 
-    async fn delete_route(&self, app: AppId, id: RouteId, at: UnixMs) -> Result<bool> {
+    async fn delete_route(&self, app: AppId, id: RouteId, act: &Act) -> Result<bool> {
+        let act = act.clone();
         self.write(move |tx| {
-            let mut delete = tx.conn.prepare_cached("DELETE FROM routes WHERE app_id = ?1 AND id = ?2")?;
-            let was_there = delete.execute([app.0, id.0])? > 0;
-            if was_there {
-                touch_app(tx, app, at)?;
-            }
-            Ok(was_there)
+            let Some(Route { spec, .. }) = route_by_id(tx.conn, app, id)? else { return Ok(false) };
+            tx.conn.prepare_cached("DELETE FROM routes WHERE id = ?1")?.execute([id.0])?;
+            touch_app(tx, app, act.at)?;
+            let (name, title, before) = (name_of(tx.conn, app)?, spec.title(), Some(route_shown(&spec)));
+            note(tx, &act, Noted { action: "route.delete", app: Some(&name), target: &title, before, after: None })?;
+            Ok(true)
         })
         .await
     }
@@ -96,10 +97,24 @@ pub(super) fn route_twice(spec: &RouteSpec) -> StoreError {
     conflict(format!("{title} stands twice in the app"), vec![title])
 }
 
+fn route_by_id(conn: &Connection, app: AppId, id: RouteId) -> JobResult<Option<Route>> {
+    let mut select = conn.prepare_cached(select_route!("WHERE r.app_id = ?1 AND r.id = ?2"))?;
+    Ok(select.query_row([app.0, id.0], route_from_row).optional()?)
+}
+
 /// All of the app's routes, each with its position, in order.
 pub(super) fn routes_of(conn: &Connection, app: AppId) -> JobResult<Vec<(Route, i64)>> {
     let mut select = conn.prepare_cached(select_route!("WHERE r.app_id = ?1 ORDER BY r.position"))?;
     let rows = select.query_map([app.0], |row| Ok((route_from_row(row)?, row.get(5)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The routes that lead to the script, in order.
+pub(super) fn routes_of_script(conn: &Connection, script: ScriptId) -> JobResult<Vec<RouteSpec>> {
+    let mut select = conn.prepare_cached(select_route!(
+        "WHERE r.app_id = (SELECT app_id FROM scripts WHERE id = ?1) AND r.script_id = ?1 ORDER BY r.position"
+    ))?;
+    let rows = select.query_map([script.0], |row| Ok(route_from_row(row)?.spec))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

@@ -2,7 +2,9 @@
 
 use super::DataTx;
 use super::error::JobResult;
-use crate::{Author, ScriptWrite};
+use super::version_contexts::keep_routes;
+use crate::ScriptWrite;
+use picloud_model::audit::Act;
 use picloud_model::hash::ContentHash;
 use picloud_model::ids::{AppId, ExecutionId, ScriptId};
 use picloud_model::script::{Quarantine, SDK_VERSION, Script, ScriptKind, ScriptVersion};
@@ -85,20 +87,32 @@ pub(super) fn scripts_of(conn: &Connection, app: AppId) -> JobResult<Vec<Script>
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
-/// Makes the script or a new version of it, unless its kind and source are live already. Answers its id and whether
-/// anything changed. Imports are written apart: what they refer to may come later in the same transaction.
+/// What became of a script that was to be saved.
+pub(super) struct Put {
+    pub(super) id: ScriptId,
+    /// The live version.
+    pub(super) version: i64,
+    /// Whether it is new.
+    pub(super) made: bool,
+}
+
+/// Makes the script or a new version of it, unless its kind and source are live already. Imports are written apart, for what they refer to may
+/// come later in the same transaction, and what the version is live with after them.
 pub(super) fn put_script(
     tx: &DataTx<'_>,
     app: AppId,
     before: Option<&Script>,
     script: &ScriptWrite,
-    author: &Author,
-) -> JobResult<(ScriptId, bool)> {
+    act: &Act,
+) -> JobResult<Put> {
     let hash = ContentHash::of(script.source.as_bytes());
     let kind = script.kind.as_str();
     let (id, version) = match before {
-        Some(before) if before.hash == hash && before.kind == script.kind => return Ok((before.id, false)),
+        Some(before) if before.hash == hash && before.kind == script.kind => {
+            return Ok(Put { id: before.id, version: before.version, made: false });
+        }
         Some(before) => {
+            keep_routes(tx, before.id, before.version)?;
             let version = before.version + 1;
             let mut update = tx
                 .conn
@@ -121,8 +135,8 @@ pub(super) fn put_script(
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
     let size = i64::try_from(script.source.len()).expect("a source fits memory");
-    insert.execute(params![id.0, version, kind, hash.0, size, author.name, author.message, SDK_VERSION, author.at])?;
-    Ok((id, true))
+    insert.execute(params![id.0, version, kind, hash.0, size, act.who.name, act.message, SDK_VERSION, act.at])?;
+    Ok(Put { id, version, made: true })
 }
 
 /// Makes the script's imports exactly these. Answers whether anything changed.

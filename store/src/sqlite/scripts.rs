@@ -1,20 +1,25 @@
 //! Scripts and modules in SQLite.
 
-use super::apps::{rows_max, touch_app};
+use super::apps::{name_of, rows_max, touch_app};
+use super::audit_rows::{Noted, note};
+use super::audit_shown::{names_shown, script_shown, with_message};
 use super::error::{JobResult, conflict, expect_version};
 use super::script_rows::{
     importers_of, put_imports, put_script, routes_to, script_by_name, script_from_row, select_script, version_from_row,
 };
-use super::{DataTx, SqliteStore};
+use super::{DataTx, SqliteStore, changes, version_contexts, version_pruning};
 use crate::cursor::{self, List};
-use crate::{Author, Result, ScriptWrite, Scripts};
+use crate::{AppChange, Result, ScriptWrite, Scripts, VersionsKept};
 use async_trait::async_trait;
+use picloud_model::app::App;
+use picloud_model::audit::Act;
 use picloud_model::clock::UnixMs;
 use picloud_model::hash::ContentHash;
 use picloud_model::ids::{AppId, ExecutionId, ScriptId};
 use picloud_model::page::{Page, PageRequest};
-use picloud_model::script::{Script, ScriptKind, ScriptVersion};
+use picloud_model::script::{Script, ScriptKind, ScriptVersion, VersionContext};
 use rusqlite::{Connection, OptionalExtension as _, params};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -46,29 +51,24 @@ impl Scripts for SqliteStore {
         .await
     }
 
-    async fn save_script(
-        &self,
-        app: AppId,
-        script: &ScriptWrite,
-        expected: Option<i64>,
-        author: &Author,
-    ) -> Result<Script> {
-        let (script, author) = (script.clone(), author.clone());
-        self.write(move |tx| save(tx, app, &script, expected, &author)).await
+    async fn save_script(&self, app: AppId, script: &ScriptWrite, expected: Option<i64>, act: &Act) -> Result<Script> {
+        let (script, act) = (script.clone(), act.clone());
+        self.write(move |tx| save(tx, app, &script, expected, &act)).await
     }
 
-    async fn delete_script(&self, app: AppId, name: &str, expected: Option<i64>, force: bool) -> Result<bool> {
-        let (name, at) = (name.to_owned(), self.clock.now_ms());
+    async fn delete_script(
+        &self,
+        app: AppId,
+        name: &str,
+        expected: Option<i64>,
+        force: bool,
+        act: &Act,
+    ) -> Result<bool> {
+        let (name, act) = (name.to_owned(), act.clone());
         self.write(move |tx| {
             let Some(script) = script_by_name(tx.conn, app, &name)? else { return Ok(false) };
             expect_version(expected, script.version)?;
-            if !force {
-                refuse_if_used(tx.conn, app, &script)?;
-            }
-            let mut routes = tx.conn.prepare_cached("DELETE FROM routes WHERE app_id = ?1 AND script_id = ?2")?;
-            routes.execute([app.0, script.id.0])?;
-            tx.conn.prepare_cached("DELETE FROM scripts WHERE id = ?1")?.execute([script.id.0])?;
-            touch_app(tx, app, at)?;
+            delete(tx, app, &script, force, &act)?;
             Ok(true)
         })
         .await
@@ -125,23 +125,49 @@ impl Scripts for SqliteStore {
         version: i64,
         run: ExecutionId,
         quarantine_after: u32,
-        at: UnixMs,
+        act: &Act,
     ) -> Result<u32> {
-        let script = script.to_owned();
-        self.write(move |tx| count_crash(tx, app, &script, version, run, quarantine_after, at)).await
+        let crash = Crash { app, script: script.to_owned(), version, run, quarantine_after };
+        let act = act.clone();
+        self.write(move |tx| count_crash(tx, &crash, &act)).await
     }
 
-    async fn release_script(&self, app: AppId, script: &str) -> Result<bool> {
-        let (name, at) = (script.to_owned(), self.clock.now_ms());
+    async fn release_script(&self, app: AppId, script: &str, act: &Act) -> Result<bool> {
+        let (name, act) = (script.to_owned(), act.clone());
         self.write(move |tx| {
             let Some(script) = script_by_name(tx.conn, app, &name)? else { return Ok(false) };
             tx.conn.prepare_cached("DELETE FROM script_crashes WHERE script_id = ?1")?.execute([script.id.0])?;
-            if script.quarantine.is_some() {
-                touch_app(tx, app, at)?;
-            }
-            Ok(script.quarantine.is_some())
+            let Some(quarantine) = script.quarantine else { return Ok(false) };
+            touch_app(tx, app, act.at)?;
+            note_script(tx, app, &act, "script.release", &name, Some(json!(quarantine)), None)?;
+            Ok(true)
         })
         .await
+    }
+
+    async fn version_context(&self, script: ScriptId, version: i64) -> Result<Option<VersionContext>> {
+        self.read(move |conn| {
+            let moment = conn.unchecked_transaction()?;
+            version_contexts::context_of(&moment, script, version)
+        })
+        .await
+    }
+
+    async fn change_app(&self, app: AppId, change: AppChange, act: &Act) -> Result<App> {
+        let act = act.clone();
+        self.write(move |tx| changes::change(tx, app, &change, &act)).await
+    }
+
+    async fn prune_versions(&self, kept: &VersionsKept, now: UnixMs, versions_max: u32) -> Result<u64> {
+        let kept = *kept;
+        // What may go stays so: versions only grow older, and no old one is live or needed again.
+        let droppable = self.read(move |conn| version_pruning::droppable(conn, &kept, now, versions_max)).await?;
+        let mut dropped = 0;
+        for some in droppable.chunks(version_pruning::DROPPED_AT_ONCE) {
+            let some = some.to_vec();
+            dropped += self.write(move |tx| version_pruning::drop_versions(tx, &some)).await?;
+        }
+        Ok(dropped)
     }
 }
 
@@ -153,26 +179,53 @@ fn version_of(conn: &Connection, script: ScriptId, version: i64) -> JobResult<Op
     Ok(select.query_row([script.0, version], version_from_row).optional()?)
 }
 
-fn save(
-    tx: &DataTx<'_>,
-    app: AppId,
-    script: &ScriptWrite,
-    expected: Option<i64>,
-    author: &Author,
-) -> JobResult<Script> {
+fn save(tx: &DataTx<'_>, app: AppId, script: &ScriptWrite, expected: Option<i64>, act: &Act) -> JobResult<Script> {
     let before = script_by_name(tx.conn, app, &script.name)?;
     expect_version(expected, before.as_ref().map_or(0, |script| script.version))?;
     if let Some(before) = before.as_ref().filter(|before| before.kind != script.kind) {
         refuse_if_used(tx.conn, app, before)?;
     }
-    let (id, made) = put_script(tx, app, before.as_ref(), script, author)?;
+    let put = put_script(tx, app, before.as_ref(), script, act)?;
     let modules = modules_named(tx.conn, app, script)?;
-    let relinked = put_imports(tx, app, id, &modules)?;
-    if made || relinked {
-        touch_app(tx, app, author.at)?;
+    let relinked = put_imports(tx, app, put.id, &modules)?;
+    if put.made {
+        version_contexts::record(tx, put.id)?;
     }
-    let saved = script_by_name(tx.conn, app, &script.name)?;
-    Ok(saved.expect("it was written in this transaction"))
+    let saved = script_by_name(tx.conn, app, &script.name)?.expect("it was written in this transaction");
+    if put.made || relinked {
+        touch_app(tx, app, act.at)?;
+        let (before, after) = (before.as_ref().map(script_shown), with_message(script_shown(&saved), act));
+        note_script(tx, app, act, "script.save", &saved.name, before, Some(after))?;
+    }
+    Ok(saved)
+}
+
+fn delete(tx: &DataTx<'_>, app: AppId, script: &Script, force: bool, act: &Act) -> JobResult<()> {
+    if !force {
+        refuse_if_used(tx.conn, app, script)?;
+    }
+    let mut before = script_shown(script);
+    let users = users_of(tx.conn, app, script)?;
+    if !users.is_empty() {
+        before["in_use_by"] = names_shown(users);
+    }
+    let mut routes = tx.conn.prepare_cached("DELETE FROM routes WHERE app_id = ?1 AND script_id = ?2")?;
+    routes.execute([app.0, script.id.0])?;
+    tx.conn.prepare_cached("DELETE FROM scripts WHERE id = ?1")?.execute([script.id.0])?;
+    touch_app(tx, app, act.at)?;
+    note_script(tx, app, act, "script.delete", &script.name, Some(before), None)
+}
+
+fn note_script(
+    tx: &DataTx<'_>,
+    app: AppId,
+    act: &Act,
+    action: &str,
+    script: &str,
+    before: Option<Value>,
+    after: Option<Value>,
+) -> JobResult<()> {
+    note(tx, act, Noted { action, app: Some(&name_of(tx.conn, app)?), target: script, before, after })
 }
 
 /// The modules a script imports; refuses those the app does not have.
@@ -196,9 +249,7 @@ pub(super) fn missing_modules(script: &str, missing: Vec<String>) -> crate::Stor
 
 /// Refuses where routes lead to the script or others import it.
 fn refuse_if_used(conn: &Connection, app: AppId, script: &Script) -> JobResult<()> {
-    let mut users = routes_to(conn, app, script.id)?;
-    let importers = importers_of(conn, script.id)?;
-    users.extend(importers.iter().map(|importer| format!("{} `{}`", importer.kind.as_str(), importer.name)));
+    let users = users_of(conn, app, script)?;
     if users.is_empty() {
         return Ok(());
     }
@@ -206,15 +257,25 @@ fn refuse_if_used(conn: &Connection, app: AppId, script: &Script) -> JobResult<(
     Err(conflict(message, users).into())
 }
 
-fn count_crash(
-    tx: &DataTx<'_>,
+/// Routes that lead to the script, and who imports it.
+fn users_of(conn: &Connection, app: AppId, script: &Script) -> JobResult<Vec<String>> {
+    let mut users = routes_to(conn, app, script.id)?;
+    let importers = importers_of(conn, script.id)?;
+    users.extend(importers.iter().map(|importer| format!("{} `{}`", importer.kind.as_str(), importer.name)));
+    Ok(users)
+}
+
+/// A run of a version took its worker down.
+struct Crash {
     app: AppId,
-    script: &str,
+    script: String,
     version: i64,
     run: ExecutionId,
     quarantine_after: u32,
-    at: UnixMs,
-) -> JobResult<u32> {
+}
+
+fn count_crash(tx: &DataTx<'_>, crash: &Crash, act: &Act) -> JobResult<u32> {
+    let Crash { app, script, version, run, quarantine_after } = crash;
     let mut count = tx.conn.prepare_cached(
         "INSERT INTO script_crashes (script_id, version, crashes, execution_id)
          SELECT v.script_id, v.version, 1, ?4 FROM scripts s JOIN script_versions v ON v.script_id = s.id
@@ -229,12 +290,14 @@ fn count_crash(
         .optional()?;
     // A script that was deleted meanwhile is not run again either.
     let Some((script_id, crashes, quarantined)) = counted else { return Ok(0) };
-    if crashes >= quarantine_after && !quarantined {
+    if crashes >= *quarantine_after && !quarantined {
         let mut update = tx
             .conn
             .prepare_cached("UPDATE script_crashes SET quarantined_at = ?3 WHERE script_id = ?1 AND version = ?2")?;
-        update.execute([script_id, version, at])?;
-        touch_app(tx, app, at)?;
+        update.execute([script_id, *version, act.at])?;
+        touch_app(tx, *app, act.at)?;
+        let after = json!({ "version": version, "crashes": crashes, "execution_id": run });
+        note_script(tx, *app, act, "script.quarantine", script, None, Some(after))?;
     }
     Ok(crashes)
 }

@@ -29,17 +29,17 @@ pub(super) fn static_files_of(conn: &Connection, app: AppId) -> JobResult<Vec<St
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Makes the app's static files exactly these. Answers whether anything changed.
-pub(super) fn put_static_files(tx: &DataTx<'_>, app: AppId, files: &[StaticWrite], at: UnixMs) -> JobResult<bool> {
+/// Makes the app's static files exactly these. Answers how many changed.
+pub(super) fn put_static_files(tx: &DataTx<'_>, app: AppId, files: &[StaticWrite], at: UnixMs) -> JobResult<usize> {
     let mut before: BTreeMap<String, ContentHash> =
         static_files_of(tx.conn, app)?.into_iter().map(|file| (file.path, file.hash)).collect();
-    let mut changed = false;
+    let mut changed = 0;
     for file in files {
         let hash = ContentHash::of(&file.bytes);
         if before.remove(&file.path) == Some(hash) {
             continue;
         }
-        changed = true;
+        changed += 1;
         // Right before the row: replacing another file may have dropped these very bytes as nobody's.
         put_blob(tx, hash, &file.bytes)?;
         let mut upsert = tx.conn.prepare_cached(
@@ -50,7 +50,7 @@ pub(super) fn put_static_files(tx: &DataTx<'_>, app: AppId, files: &[StaticWrite
     }
     let mut delete = tx.conn.prepare_cached("DELETE FROM static_files WHERE app_id = ?1 AND path = ?2")?;
     for path in before.keys() {
-        changed = true;
+        changed += 1;
         delete.execute(params![app.0, path])?;
     }
     Ok(changed)

@@ -25,6 +25,8 @@ pub(super) const BATCH_JOBS_MAX: usize = 256;
 pub(super) trait BatchState: Send + 'static {
     /// A transaction of up to `jobs` jobs has begun.
     fn begin(&mut self, conn: &Connection, jobs: usize) -> rusqlite::Result<()>;
+    /// The transaction is on the disk; nobody was answered yet.
+    fn committed(&mut self, _conn: &Connection) {}
     /// A job was taken back, or the `whole` transaction.
     fn taken_back(&mut self, whole: bool);
 }
@@ -208,6 +210,7 @@ impl<S: BatchState> WriterThread<S> {
             ended?;
         }
         self.conn.prepare_cached("COMMIT")?.execute([])?;
+        self.state.committed(&self.conn);
         Ok(())
     }
 

@@ -31,7 +31,7 @@ fn shown(state: &AppState) -> String {
 }
 
 pub(crate) async fn a_deploy_makes_the_app_exactly_this(store: Arc<dyn Store>) {
-    let app = store.deploy(kitchen(), &author()).await.unwrap();
+    let app = store.deploy(kitchen(), &act()).await.unwrap();
     assert_eq!((app.revision, app.hosts.len(), app.env["city"].as_str()), (1, 1, "Berlin"));
     let found = state(&*store, "kitchen").await;
     assert_eq!(found.app, app);
@@ -46,7 +46,7 @@ pub(crate) async fn a_deploy_makes_the_app_exactly_this(store: Arc<dyn Store>) {
     let mut smaller = deploy_of("kitchen");
     smaller.expected = Some(1);
     smaller.scripts = vec![endpoint("other", "2")];
-    let app = store.deploy(smaller, &author()).await.unwrap();
+    let app = store.deploy(smaller, &act()).await.unwrap();
     assert_eq!((app.revision, app.hosts.len(), app.env.len()), (2, 0, 0));
     let found = state(&*store, "kitchen").await;
     assert_eq!((found.scripts.len(), found.routes.len(), found.static_files.len()), (1, 0, 0));
@@ -54,16 +54,16 @@ pub(crate) async fn a_deploy_makes_the_app_exactly_this(store: Arc<dyn Store>) {
 }
 
 pub(crate) async fn the_same_deploy_again_is_no_change(store: Arc<dyn Store>) {
-    store.deploy(kitchen(), &author()).await.unwrap();
+    store.deploy(kitchen(), &act()).await.unwrap();
     let before = shown(&state(&*store, "kitchen").await);
-    let later = Author { at: NOW + 99, ..author() };
+    let later = act_at(NOW + 99);
     let app = store.deploy(DeployWrite { expected: Some(1), ..kitchen() }, &later).await.unwrap();
     assert_eq!(app.revision, 1);
     assert_eq!(shown(&state(&*store, "kitchen").await), before);
 }
 
 pub(crate) async fn a_deploy_that_fails_changes_nothing(store: Arc<dyn Store>) {
-    store.deploy(kitchen(), &author()).await.unwrap();
+    store.deploy(kitchen(), &act()).await.unwrap();
     let before = shown(&state(&*store, "kitchen").await);
     type Spoil = fn(&mut DeployWrite);
     let spoilt: &[(&str, Spoil, &str)] = &[
@@ -80,30 +80,30 @@ pub(crate) async fn a_deploy_that_fails_changes_nothing(store: Arc<dyn Store>) {
         deploy.scripts[0].source = "changed".to_owned();
         deploy.static_files.clear();
         spoil(&mut deploy);
-        assert_eq!(in_the_way(store.deploy(deploy, &author()).await), [*named], "{what}");
+        assert_eq!(in_the_way(store.deploy(deploy, &act()).await), [*named], "{what}");
         assert_eq!(shown(&state(&*store, "kitchen").await), before, "{what}");
     }
     let mut new = deploy_of("garden");
     new.routes = vec![route(&[], "/", "nowhere")];
-    assert!(store.deploy(new, &author()).await.is_err());
+    assert!(store.deploy(new, &act()).await.is_err());
     assert!(store.app("garden").await.unwrap().is_none());
 }
 
 pub(crate) async fn a_deploy_against_a_moved_app_is_refused(store: Arc<dyn Store>) {
-    assert_eq!(stale(store.deploy(DeployWrite { expected: Some(4), ..kitchen() }, &author()).await), (4, 0));
-    store.deploy(kitchen(), &author()).await.unwrap();
-    assert_eq!(in_the_way(store.deploy(kitchen(), &author()).await), ["app `kitchen`"]);
-    assert_eq!(stale(store.deploy(DeployWrite { expected: Some(7), ..kitchen() }, &author()).await), (7, 1));
+    assert_eq!(stale(store.deploy(DeployWrite { expected: Some(4), ..kitchen() }, &act()).await), (4, 0));
+    store.deploy(kitchen(), &act()).await.unwrap();
+    assert_eq!(in_the_way(store.deploy(kitchen(), &act()).await), ["app `kitchen`"]);
+    assert_eq!(stale(store.deploy(DeployWrite { expected: Some(7), ..kitchen() }, &act()).await), (7, 1));
 }
 
 pub(crate) async fn what_stays_the_same_keeps_version_and_id(store: Arc<dyn Store>) {
-    store.deploy(kitchen(), &author()).await.unwrap();
+    store.deploy(kitchen(), &act()).await.unwrap();
     let before = state(&*store, "kitchen").await;
     let mut next = DeployWrite { expected: Some(1), ..kitchen() };
     next.scripts[0].source = "2".to_owned();
     next.routes.reverse();
     next.routes.insert(1, route(&["PUT"], "/a", "hello"));
-    let later = Author { at: NOW + 50, ..author() };
+    let later = act_at(NOW + 50);
     store.deploy(next, &later).await.unwrap();
     let after = state(&*store, "kitchen").await;
     let [(hello, _), (units, _)] = &after.scripts[..] else { panic!("two scripts") };
@@ -116,17 +116,17 @@ pub(crate) async fn what_stays_the_same_keeps_version_and_id(store: Arc<dyn Stor
 }
 
 pub(crate) async fn files_may_swap_their_contents_and_bytes_without_a_file_go(store: Arc<dyn Store>) {
-    store.deploy(kitchen(), &author()).await.unwrap();
+    store.deploy(kitchen(), &act()).await.unwrap();
     let mut swapped = DeployWrite { expected: Some(1), ..kitchen() };
     swapped.static_files = vec![file("index.html", b"a{}"), file("css/x.css", b"<h1>")];
-    store.deploy(swapped, &author()).await.unwrap();
+    store.deploy(swapped, &act()).await.unwrap();
     for bytes in [b"a{}".as_slice(), b"<h1>"] {
         let stored = store.static_bytes(ContentHash::of(bytes), 0, 100).await.unwrap();
         assert_eq!(stored.as_deref(), Some(bytes));
     }
     let mut fewer = DeployWrite { expected: Some(2), ..kitchen() };
     fewer.static_files = vec![file("copy.html", b"<h1>")];
-    store.deploy(fewer, &author()).await.unwrap();
+    store.deploy(fewer, &act()).await.unwrap();
     assert!(store.static_bytes(ContentHash::of(b"a{}"), 0, 100).await.unwrap().is_none());
     assert!(store.static_bytes(ContentHash::of(b"<h1>"), 0, 100).await.unwrap().is_some());
 }
@@ -135,7 +135,7 @@ pub(crate) async fn a_range_of_a_static_file_is_read_across_its_pieces(store: Ar
     let bytes: Vec<u8> = (0..300_000_u32).map(|n| (n % 251) as u8).collect();
     let mut deploy = deploy_of("kitchen");
     deploy.static_files = vec![file("large.bin", &bytes), file("empty", b"")];
-    store.deploy(deploy, &author()).await.unwrap();
+    store.deploy(deploy, &act()).await.unwrap();
     let hash = ContentHash::of(&bytes);
     for (offset, len) in [
         (0, 300_000),
@@ -158,12 +158,12 @@ pub(crate) async fn a_range_of_a_static_file_is_read_across_its_pieces(store: Ar
 }
 
 pub(crate) async fn a_module_may_become_an_endpoint_in_one_deploy(store: Arc<dyn Store>) {
-    store.deploy(kitchen(), &author()).await.unwrap();
+    store.deploy(kitchen(), &act()).await.unwrap();
     let mut turned = deploy_of("kitchen");
     turned.expected = Some(1);
     turned.scripts = vec![module("hello", "fn a() {}"), importing(endpoint("units", "3"), &["hello"])];
     turned.routes = vec![route(&[], "/a", "units")];
-    store.deploy(turned, &author()).await.unwrap();
+    store.deploy(turned, &act()).await.unwrap();
     let after = state(&*store, "kitchen").await;
     let kinds: Vec<ScriptKind> = after.scripts.iter().map(|(script, _)| script.kind).collect();
     assert_eq!(kinds, [ScriptKind::Module, ScriptKind::Endpoint]);
@@ -172,12 +172,12 @@ pub(crate) async fn a_module_may_become_an_endpoint_in_one_deploy(store: Arc<dyn
 }
 
 pub(crate) async fn snapshots_hold_all_apps_and_one_app(store: Arc<dyn Store>) {
-    store.deploy(kitchen(), &author()).await.unwrap();
+    store.deploy(kitchen(), &act()).await.unwrap();
     let mut garden = deploy_of("garden");
     garden.app.limits.timeout_ms = Some(77);
     garden.scripts = vec![endpoint("b", "1"), endpoint("a", "1"), endpoint("ab", "1")];
     garden.routes = vec![route(&[], "/garden", "a")];
-    let garden = store.deploy(garden, &author()).await.unwrap();
+    let garden = store.deploy(garden, &act()).await.unwrap();
     make_app(&*store, "empty").await;
 
     let mut all = store.snapshot().await.unwrap();

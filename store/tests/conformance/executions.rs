@@ -23,7 +23,7 @@ pub(crate) fn run(app: AppId, script: &str, number: u128) -> Execution {
         status: 200,
         started_at: NOW,
         duration_us: 1_500,
-        usage: Usage { operations: 9, memory_bytes: 10, kv_calls: 11 },
+        usage: Usage { operations: 9, memory_bytes: 10, kv_calls: 11, secret_calls: 12 },
         error_json: String::new(),
         logs: vec![LogLine {
             at: NOW + 1,
@@ -57,6 +57,13 @@ pub(crate) async fn runs_are_listed_newest_first_and_filtered(store: Arc<dyn Sto
     assert_eq!(numbers(&*store, app, of_b).await, [4, 1]);
     let ok = ExecutionQuery { outcome: Some(Outcome::Ok), ..ExecutionQuery::default() };
     assert_eq!(numbers(&*store, app, ok).await, [3, 2, 1]);
+    let failed_b =
+        ExecutionQuery { outcome: Some(Outcome::Failed), script: Some("b".to_owned()), ..Default::default() };
+    assert_eq!(numbers(&*store, app, failed_b.clone()).await, [4]);
+    let failed_a = ExecutionQuery { script: Some("a".to_owned()), ..failed_b };
+    assert!(numbers(&*store, app, failed_a).await.is_empty());
+    let behind = ExecutionQuery { cursor: Some(picloud_store::execution_cursor(id(3))), ..ExecutionQuery::default() };
+    assert_eq!(numbers(&*store, app, behind).await, [2, 1], "a cursor may stand behind any run");
     let first = ExecutionQuery { limit: Some(3), ..ExecutionQuery::default() };
     let page = store.executions(app, &first).await.unwrap();
     assert_eq!(page.items.len(), 3);
@@ -90,9 +97,10 @@ pub(crate) async fn old_runs_expire_and_failures_stay_longer(store: Arc<dyn Stor
         aged(0, 8),
     ];
     store.add_executions(runs).await.unwrap();
-    assert_eq!(store.expire_executions(NOW).await.unwrap(), 4);
+    assert_eq!(store.expire_executions(NOW, 1).await.unwrap(), 1, "no more than asked for at once");
+    assert_eq!(store.expire_executions(NOW, 1_000).await.unwrap(), 3);
     assert_eq!(numbers(&*store, app, ExecutionQuery::default()).await, [8, 7, 6, 3]);
-    assert_eq!(store.expire_executions(NOW).await.unwrap(), 0);
-    assert_eq!(store.expire_executions(NOW + 40 * DAY_MS).await.unwrap(), 4);
+    assert_eq!(store.expire_executions(NOW, 1_000).await.unwrap(), 0);
+    assert_eq!(store.expire_executions(NOW + 40 * DAY_MS, 1_000).await.unwrap(), 4);
     assert!(numbers(&*store, app, ExecutionQuery::default()).await.is_empty());
 }

@@ -158,7 +158,7 @@ pub(crate) async fn apps_and_collections_do_not_see_each_other(store: Arc<dyn St
     assert_eq!(one.entry("k").await.unwrap().value, b"1");
     let elsewhere = KvRequest::Get { collection: "d".to_owned(), key: "k".to_owned() };
     assert_eq!(one.now(elsewhere).await, KvReply::Entry(None));
-    assert_eq!(store.delete_collection(one.app, "c").await.unwrap(), 1);
+    assert_eq!(store.delete_collection(one.app, "c", &act()).await.unwrap(), 1);
     assert_eq!(one.entry("k").await, None);
     assert!(two.entry("k").await.is_some());
 }
@@ -265,12 +265,12 @@ pub(crate) async fn collections_are_counted_and_vanish_when_empty(store: Arc<dyn
     kv.now(delete("ab", Condition::Always)).await;
     kv.now(delete("c", Condition::Always)).await;
     assert!(store.kv_collections(app, NOW).await.unwrap().is_empty());
-    assert_eq!(store.delete_collection(app, "c").await.unwrap(), 0);
+    assert_eq!(store.delete_collection(app, "c", &act()).await.unwrap(), 0);
 }
 
 pub(crate) async fn a_write_to_an_app_that_is_gone_is_a_conflict(store: Arc<dyn Store>) {
     let app = make_app(&*store, "kitchen").await.id;
-    store.delete_app(app, None).await.unwrap();
+    store.delete_app(app, None, &act()).await.unwrap();
     assert!(in_the_way(store.kv(app, set("k", "1"), NOW).await).is_empty());
     let other = make_app(&*store, "other").await.id;
     assert!(matches!(store.kv(other, set("k", "1"), NOW).await, Ok(KvReply::Set(Some(_)))), "the next write works");

@@ -5,24 +5,39 @@
 //! `conformance::bind!(open)`, where `open` answers a store and a guard that keeps it.
 
 pub(crate) mod apps;
+pub(crate) mod audit;
 pub(crate) mod deploys;
 pub(crate) mod executions;
+pub(crate) mod keys;
 pub(crate) mod kv;
 pub(crate) mod routes;
 pub(crate) mod scripts;
+pub(crate) mod secrets;
 pub(crate) mod story;
+pub(crate) mod versions;
 
 use picloud_model::app::{App, NewApp};
+use picloud_model::audit::Act;
 use picloud_model::clock::UnixMs;
+use picloud_model::principal::{Principal, PrincipalKind};
 use picloud_model::route::{RouteAuth, RouteSpec};
 use picloud_model::script::ScriptKind;
-use picloud_store::{Author, DeployWrite, ScriptWrite, Store, StoreError};
+use picloud_store::{DeployWrite, ScriptWrite, Store, StoreError};
 
 /// 2026-01-01, when every case begins.
 pub(crate) const NOW: UnixMs = 1_767_225_600_000;
 
-pub(crate) fn author() -> Author {
-    Author { name: "ada".to_owned(), message: Some("because".to_owned()), at: NOW }
+pub(crate) fn person(name: &str) -> Principal {
+    Principal { kind: PrincipalKind::Person, name: name.to_owned() }
+}
+
+/// What Ada does, at the socket.
+pub(crate) fn act() -> Act {
+    act_at(NOW)
+}
+
+pub(crate) fn act_at(at: UnixMs) -> Act {
+    Act { who: person("ada"), from: "socket".to_owned(), at, message: Some("because".to_owned()) }
 }
 
 pub(crate) fn new_app(name: &str) -> NewApp {
@@ -30,7 +45,7 @@ pub(crate) fn new_app(name: &str) -> NewApp {
 }
 
 pub(crate) async fn make_app(store: &dyn Store, name: &str) -> App {
-    store.create_app(&new_app(name), NOW).await.unwrap()
+    store.create_app(&new_app(name), &act()).await.unwrap()
 }
 
 pub(crate) fn endpoint(name: &str, source: &str) -> ScriptWrite {
@@ -138,6 +153,34 @@ macro_rules! bind {
                 runs_are_listed_newest_first_and_filtered,
                 a_run_that_is_told_twice_is_kept_once,
                 old_runs_expire_and_failures_stay_longer,
+            },
+            keys {
+                a_key_is_made_once_and_known_by_its_hash,
+                a_deleted_key_is_gone_and_its_id_is_not_reused,
+                when_a_key_was_used_only_goes_forward,
+                keys_are_listed_oldest_first_page_by_page,
+            },
+            secrets {
+                a_secret_counts_its_changes_and_keeps_what_is_not_named,
+                a_secret_is_at_the_version_that_is_expected_or_nothing_changes,
+                secrets_belong_to_their_app_and_go_with_it_and_deploys_leave_them,
+            },
+            audit {
+                each_change_is_one_entry_and_what_changes_nothing_is_none,
+                keys_values_secrets_and_deploys_are_noted_too,
+                an_entry_tells_who_what_before_and_after,
+                nothing_secret_is_shown,
+                the_log_is_filtered_paged_and_followed,
+                an_entry_is_bounded,
+                the_hash_of_an_entry_stays_what_it_is,
+            },
+            versions {
+                a_version_knows_what_it_was_live_with,
+                a_deploy_writes_down_what_its_versions_are_live_with,
+                an_app_goes_back_in_one_step_or_not_at_all,
+                an_importer_is_not_left_with_an_endpoint,
+                a_deleted_module_can_be_brought_back_with_who_needed_it,
+                old_versions_go_but_never_what_a_kept_one_needs,
             },
         );
     };

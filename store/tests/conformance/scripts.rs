@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 pub(crate) async fn each_save_of_a_new_source_is_a_version_and_an_old_one_stays(store: Arc<dyn Store>) {
     let app = make_app(&*store, "kitchen").await;
-    let first = store.save_script(app.id, &endpoint("hello", "1"), None, &author()).await.unwrap();
+    let first = store.save_script(app.id, &endpoint("hello", "1"), None, &act()).await.unwrap();
     assert_eq!((first.version, first.hash, first.size_bytes), (1, ContentHash::of(b"1"), 1));
     assert_eq!((first.updated_at, first.quarantine), (NOW, None));
-    let same = store.save_script(app.id, &endpoint("hello", "1"), None, &author()).await.unwrap();
+    let same = store.save_script(app.id, &endpoint("hello", "1"), None, &act()).await.unwrap();
     assert_eq!(same.version, 1, "the same source is no new version");
     assert_eq!(store.app("kitchen").await.unwrap().unwrap().revision, 2, "and no change of the app");
-    let later = Author { name: "bob".to_owned(), message: None, at: NOW + 7 };
+    let later = Act { who: person("bob"), message: None, ..act_at(NOW + 7) };
     let second = store.save_script(app.id, &endpoint("hello", "22"), None, &later).await.unwrap();
     assert_eq!((second.id, second.version, second.size_bytes, second.updated_at), (first.id, 2, 2, NOW + 7));
 
@@ -36,25 +36,25 @@ pub(crate) async fn the_version_that_is_expected_must_be_live(store: Arc<dyn Sto
     let save = |source: &str, expected| {
         let script = endpoint("hello", source);
         let store = store.clone();
-        async move { store.save_script(app.id, &script, expected, &author()).await }
+        async move { store.save_script(app.id, &script, expected, &act()).await }
     };
     assert_eq!(stale(save("1", Some(3)).await), (3, 0));
     save("1", Some(0)).await.unwrap();
     assert_eq!(stale(save("2", Some(0)).await), (0, 1));
     save("2", Some(1)).await.unwrap();
     assert_eq!(stale(save("3", Some(1)).await), (1, 2));
-    assert_eq!(stale(store.delete_script(app.id, "hello", Some(1), false).await), (1, 2));
-    assert!(store.delete_script(app.id, "hello", Some(2), false).await.unwrap());
-    assert!(!store.delete_script(app.id, "hello", None, false).await.unwrap());
+    assert_eq!(stale(store.delete_script(app.id, "hello", Some(1), false, &act()).await), (1, 2));
+    assert!(store.delete_script(app.id, "hello", Some(2), false, &act()).await.unwrap());
+    assert!(!store.delete_script(app.id, "hello", None, false, &act()).await.unwrap());
 }
 
 pub(crate) async fn imports_must_exist_and_be_modules(store: Arc<dyn Store>) {
     let app = make_app(&*store, "kitchen").await;
     let other = make_app(&*store, "garden").await;
-    store.save_script(other.id, &module("units", "fn a() {}"), None, &author()).await.unwrap();
-    store.save_script(app.id, &endpoint("page", "1"), None, &author()).await.unwrap();
+    store.save_script(other.id, &module("units", "fn a() {}"), None, &act()).await.unwrap();
+    store.save_script(app.id, &endpoint("page", "1"), None, &act()).await.unwrap();
     let script = importing(endpoint("hello", "2"), &["units", "page"]);
-    let missing = in_the_way(store.save_script(app.id, &script, None, &author()).await);
+    let missing = in_the_way(store.save_script(app.id, &script, None, &act()).await);
     assert_eq!(missing, ["module `units`", "module `page`"], "another app's is none of ours, an endpoint no module");
     assert!(store.script(app.id, "hello").await.unwrap().is_none(), "nothing was saved");
 }
@@ -63,7 +63,7 @@ pub(crate) async fn who_imports_whom_is_known_both_ways(store: Arc<dyn Store>) {
     let app = make_app(&*store, "kitchen").await;
     let save = |script: ScriptWrite| {
         let store = store.clone();
-        async move { store.save_script(app.id, &script, None, &author()).await.unwrap() }
+        async move { store.save_script(app.id, &script, None, &act()).await.unwrap() }
     };
     let units = save(module("units", "fn a() {}")).await;
     let lengths = save(importing(module("lengths", "fn b() {}"), &["units"])).await;
@@ -78,37 +78,37 @@ pub(crate) async fn who_imports_whom_is_known_both_ways(store: Arc<dyn Store>) {
 
 pub(crate) async fn a_script_in_use_keeps_its_kind_and_is_not_deleted_without_force(store: Arc<dyn Store>) {
     let app = make_app(&*store, "kitchen").await;
-    store.save_script(app.id, &module("units", "fn a() {}"), None, &author()).await.unwrap();
-    store.save_script(app.id, &importing(endpoint("hello", "1"), &["units"]), None, &author()).await.unwrap();
+    store.save_script(app.id, &module("units", "fn a() {}"), None, &act()).await.unwrap();
+    store.save_script(app.id, &importing(endpoint("hello", "1"), &["units"]), None, &act()).await.unwrap();
     let revision = store.app("kitchen").await.unwrap().unwrap().revision;
     let get = route(&["GET"], "/a/{b}", "hello");
-    store.create_route(app.id, &get, revision, NOW).await.unwrap();
+    store.create_route(app.id, &get, revision, &act()).await.unwrap();
 
-    let to_module = store.save_script(app.id, &module("hello", "fn a() {}"), None, &author()).await;
+    let to_module = store.save_script(app.id, &module("hello", "fn a() {}"), None, &act()).await;
     assert_eq!(in_the_way(to_module), ["route GET /a/{b}"]);
-    let to_endpoint = store.save_script(app.id, &endpoint("units", "1"), None, &author()).await;
+    let to_endpoint = store.save_script(app.id, &endpoint("units", "1"), None, &act()).await;
     assert_eq!(in_the_way(to_endpoint), ["endpoint `hello`"]);
-    assert_eq!(in_the_way(store.delete_script(app.id, "hello", None, false).await), ["route GET /a/{b}"]);
-    assert_eq!(in_the_way(store.delete_script(app.id, "units", None, false).await), ["endpoint `hello`"]);
+    assert_eq!(in_the_way(store.delete_script(app.id, "hello", None, false, &act()).await), ["route GET /a/{b}"]);
+    assert_eq!(in_the_way(store.delete_script(app.id, "units", None, false, &act()).await), ["endpoint `hello`"]);
 
-    assert!(store.delete_script(app.id, "units", None, true).await.unwrap());
+    assert!(store.delete_script(app.id, "units", None, true, &act()).await.unwrap());
     let (hello, _version) = store.script(app.id, "hello").await.unwrap().expect("importers stay");
     assert!(store.imports(hello.id).await.unwrap().is_empty());
-    assert!(store.delete_script(app.id, "hello", None, true).await.unwrap());
+    assert!(store.delete_script(app.id, "hello", None, true, &act()).await.unwrap());
     assert!(store.routes(app.id, &PageRequest::default()).await.unwrap().items.is_empty(), "its routes went along");
 }
 
 pub(crate) async fn sources_are_shared_and_go_with_their_last_version(store: Arc<dyn Store>) {
     let app = make_app(&*store, "kitchen").await;
     let other = make_app(&*store, "garden").await;
-    store.save_script(app.id, &endpoint("hello", "shared"), None, &author()).await.unwrap();
-    store.save_script(app.id, &endpoint("hello", "newer"), None, &author()).await.unwrap();
-    store.save_script(other.id, &endpoint("hello", "shared"), None, &author()).await.unwrap();
+    store.save_script(app.id, &endpoint("hello", "shared"), None, &act()).await.unwrap();
+    store.save_script(app.id, &endpoint("hello", "newer"), None, &act()).await.unwrap();
+    store.save_script(other.id, &endpoint("hello", "shared"), None, &act()).await.unwrap();
     let shared = ContentHash::of(b"shared");
-    store.delete_script(app.id, "hello", None, false).await.unwrap();
+    store.delete_script(app.id, "hello", None, false, &act()).await.unwrap();
     assert!(store.source(shared).await.unwrap().is_some());
     assert!(store.source(ContentHash::of(b"newer")).await.unwrap().is_none());
-    store.delete_script(other.id, "hello", None, false).await.unwrap();
+    store.delete_script(other.id, "hello", None, false, &act()).await.unwrap();
     assert!(store.source(shared).await.unwrap().is_none());
 }
 
@@ -116,10 +116,10 @@ pub(crate) async fn a_version_that_crashes_three_times_is_quarantined_until_rele
     store: Arc<dyn Store>,
 ) {
     let app = make_app(&*store, "kitchen").await;
-    store.save_script(app.id, &endpoint("bad", "1"), None, &author()).await.unwrap();
+    store.save_script(app.id, &endpoint("bad", "1"), None, &act()).await.unwrap();
     let crash = |version, run| {
         let store = store.clone();
-        async move { store.record_crash(app.id, "bad", version, run, 3, NOW + 9).await.unwrap() }
+        async move { store.record_crash(app.id, "bad", version, run, 3, &act_at(NOW + 9)).await.unwrap() }
     };
     let quarantine = || async { store.script(app.id, "bad").await.unwrap().unwrap().0.quarantine };
     let runs = [ExecutionId::new(), ExecutionId::new(), ExecutionId::new()];
@@ -133,14 +133,14 @@ pub(crate) async fn a_version_that_crashes_three_times_is_quarantined_until_rele
     let snapshot = store.app_snapshot(app.id).await.unwrap().unwrap();
     assert_eq!(snapshot.script("bad").unwrap().quarantined_after_crashes, Some(3));
 
-    assert!(store.release_script(app.id, "bad").await.unwrap());
-    assert!(!store.release_script(app.id, "bad").await.unwrap(), "there is nothing left to release");
+    assert!(store.release_script(app.id, "bad", &act()).await.unwrap());
+    assert!(!store.release_script(app.id, "bad", &act()).await.unwrap(), "there is nothing left to release");
     assert_eq!(quarantine().await, None);
     for run in runs {
         crash(1, run).await;
     }
     assert!(quarantine().await.is_some());
-    store.save_script(app.id, &endpoint("bad", "2"), None, &author()).await.unwrap();
+    store.save_script(app.id, &endpoint("bad", "2"), None, &act()).await.unwrap();
     assert_eq!(quarantine().await, None, "a new version is run again");
     let snapshot = store.app_snapshot(app.id).await.unwrap().unwrap();
     assert_eq!(snapshot.script("bad").unwrap().quarantined_after_crashes, None);
@@ -150,9 +150,9 @@ pub(crate) async fn a_version_that_crashes_three_times_is_quarantined_until_rele
 pub(crate) async fn scripts_and_versions_are_listed_page_by_page(store: Arc<dyn Store>) {
     let app = make_app(&*store, "kitchen").await;
     for name in ["c", "a", "d", "b"] {
-        store.save_script(app.id, &endpoint(name, name), None, &author()).await.unwrap();
+        store.save_script(app.id, &endpoint(name, name), None, &act()).await.unwrap();
     }
-    store.save_script(app.id, &module("m", "fn a() {}"), None, &author()).await.unwrap();
+    store.save_script(app.id, &module("m", "fn a() {}"), None, &act()).await.unwrap();
     let first = PageRequest { limit: Some(3), cursor: None };
     let page = store.scripts(app.id, None, &first).await.unwrap();
     let rest = PageRequest { limit: Some(3), cursor: page.cursor.clone() };
@@ -163,7 +163,7 @@ pub(crate) async fn scripts_and_versions_are_listed_page_by_page(store: Arc<dyn 
     assert_eq!(modules.items.len(), 1);
 
     for source in ["1", "2", "3", "4"] {
-        store.save_script(app.id, &endpoint("a", source), None, &author()).await.unwrap();
+        store.save_script(app.id, &endpoint("a", source), None, &act()).await.unwrap();
     }
     let (a, _version) = store.script(app.id, "a").await.unwrap().unwrap();
     let page = store.versions(a.id, &first).await.unwrap();

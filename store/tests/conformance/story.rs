@@ -13,7 +13,7 @@ pub(crate) async fn a_newcomers_first_day(store: Arc<dyn Store>) {
     deploy.scripts = vec![importing(endpoint("sign", "1"), &["html_parts"]), module("html_parts", "fn head() {}")];
     deploy.routes = vec![route(&["POST"], "/sign", "sign")];
     deploy.static_files = vec![StaticWrite { path: "index.html".to_owned(), bytes: b"<h1>hi".to_vec() }];
-    let app = store.deploy(deploy.clone(), &author()).await.unwrap();
+    let app = store.deploy(deploy.clone(), &act()).await.unwrap();
 
     // A worker starts: it is given the app and asks for the source and the page.
     let snapshot = store.snapshot().await.unwrap();
@@ -32,7 +32,7 @@ pub(crate) async fn a_newcomers_first_day(store: Arc<dyn Store>) {
     // She deploys a new version: the data stays.
     deploy.expected = Some(app.revision);
     deploy.scripts[0].source = "2".to_owned();
-    let app = store.deploy(deploy, &author()).await.unwrap();
+    let app = store.deploy(deploy, &act()).await.unwrap();
     assert_eq!(app.revision, 2);
     let KvReply::List(page) = store.kv(app.id, list(KvQuery { limit: 5, ..KvQuery::default() }), NOW).await.unwrap()
     else {
@@ -43,18 +43,18 @@ pub(crate) async fn a_newcomers_first_day(store: Arc<dyn Store>) {
     // The new version takes its worker down three times, and she rolls back.
     for crash in 1..=3 {
         let run = picloud_model::ExecutionId::new();
-        assert_eq!(store.record_crash(app.id, "sign", 2, run, 3, NOW).await.unwrap(), crash);
+        assert_eq!(store.record_crash(app.id, "sign", 2, run, 3, &act()).await.unwrap(), crash);
     }
     let (sign, live) = store.script(app.id, "sign").await.unwrap().unwrap();
     assert!(sign.quarantine.is_some());
     assert_eq!(live.source.as_deref(), Some("2"));
     let old = store.version(sign.id, 1).await.unwrap().unwrap();
     let back = importing(endpoint("sign", &old.source.unwrap()), &["html_parts"]);
-    let sign = store.save_script(app.id, &back, Some(2), &author()).await.unwrap();
+    let sign = store.save_script(app.id, &back, Some(2), &act()).await.unwrap();
     assert_eq!((sign.version, sign.quarantine), (3, None));
 
     // She takes it all away; what it did can still be read.
-    assert!(store.delete_app(app.id, None).await.unwrap());
+    assert!(store.delete_app(app.id, None, &act()).await.unwrap());
     assert!(store.snapshot().await.unwrap().is_empty());
     assert_eq!(store.executions(app.id, &Default::default()).await.unwrap().items.len(), 3);
 }

@@ -4,7 +4,7 @@ use crate::conformance::executions::run;
 use crate::conformance::kv::{incr, set};
 use crate::conformance::{NOW, make_app};
 use crate::open_with;
-use picloud_model::execution::{Execution, ExecutionQuery};
+use picloud_model::execution::{Execution, ExecutionQuery, Outcome};
 use picloud_model::ids::AppId;
 use picloud_model::kv::{Condition, KvReply, KvRequest};
 use picloud_store::{OpenSettings, Store, StoreError};
@@ -95,6 +95,24 @@ async fn an_app_keeps_its_newest_runs() {
     assert_eq!(others.items.len(), 1, "another app's runs are not counted");
 }
 
+#[tokio::test]
+async fn an_app_drops_what_went_well_before_what_failed() {
+    let dir = tempfile::tempdir().unwrap();
+    let settings = OpenSettings { history_app_runs_max: 5, ..OpenSettings::new(dir.path()) };
+    let store = open_with(settings).await.unwrap();
+    let app = AppId(1);
+    let failed = |number| Execution { outcome: Outcome::Failed, ..run(app, "a", number) };
+    let numbers = || async {
+        let page = store.executions(app, &ExecutionQuery::default()).await.unwrap();
+        page.items.iter().map(|execution| execution.id.0.as_u128()).collect::<Vec<_>>()
+    };
+    let runs = vec![failed(1), failed(2), run(app, "a", 3), run(app, "a", 4), run(app, "a", 5), run(app, "a", 6)];
+    store.add_executions(runs).await.unwrap();
+    assert_eq!(numbers().await, [6, 5, 4, 2, 1]);
+    store.add_executions(vec![failed(7), failed(8), failed(9), failed(10)]).await.unwrap();
+    assert_eq!(numbers().await, [10, 9, 8, 7, 2], "and the oldest of them where nothing else is left");
+}
+
 /// A run with a log of `bytes` bytes.
 fn chatty(app: AppId, number: u128, bytes: usize) -> Execution {
     let mut execution = run(app, "a", number);
@@ -124,7 +142,8 @@ async fn history_stays_within_its_bytes_and_gives_room_back() {
     assert!((BYTES_MAX / 2..=BYTES_MAX).contains(&full), "{full} bytes of 8 MB are kept");
 
     let store = open_with(settings).await.unwrap();
-    assert!(store.expire_executions(NOW + 100 * 86_400_000).await.unwrap() > 100);
+    assert!(store.expire_executions(NOW + 100 * 86_400_000, 1_000).await.unwrap() > 100);
+    assert_eq!(store.expire_executions(NOW + 100 * 86_400_000, 1_000).await.unwrap(), 0);
     drop(store);
     let empty = size(dir.path());
     assert!(empty < BYTES_MAX / 3, "{empty} bytes after {full}");

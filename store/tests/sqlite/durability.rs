@@ -156,7 +156,9 @@ async fn a_failed_write_leaves_the_others_of_its_group() {
             match number % 3 {
                 0 => store.kv(app, incr("n", 1), NOW).await.is_ok(),
                 1 => store.kv(AppId(app.0 + 99), incr("n", 1), NOW).await.is_ok(),
-                _ => store.create_app(&crate::conformance::new_app("kitchen"), NOW).await.is_ok(),
+                _ => {
+                    store.create_app(&crate::conformance::new_app("kitchen"), &crate::conformance::act()).await.is_ok()
+                }
             }
         });
     }

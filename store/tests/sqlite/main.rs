@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "clippy knows test functions, not the functions they share")]
 
+mod audit_properties;
+mod backup;
 mod bounds;
 #[path = "../conformance/mod.rs"]
 mod conformance;
 mod durability;
 mod kv_properties;
 mod opening;
+mod tampering;
 
 use picloud_model::clock::ManualClock;
 use picloud_store::{OpenError, OpenSettings, Store};

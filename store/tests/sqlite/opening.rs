@@ -66,8 +66,8 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     let data_dir = dir.path().join("data");
     change(&data_dir, "INSERT INTO refinery_schema_history VALUES (7, 'future', '2030-01-01T00:00:00Z', '1')");
     let error = refused(open_in(&data_dir).await);
-    assert!(matches!(error, OpenError::Newer { found: 7, known: 1, .. }), "{error:?}");
-    assert!(error.to_string().ends_with("was written by a newer PiCloud (schema 7, this one knows 1)"), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 7, known: 2, .. }), "{error:?}");
+    assert!(error.to_string().ends_with("was written by a newer PiCloud (schema 7, this one knows 2)"), "{error}");
     change(&data_dir, "DELETE FROM refinery_schema_history WHERE version = 7");
     let store = open_in(&data_dir).await.unwrap();
     assert!(store.app("kitchen").await.unwrap().is_some());
@@ -127,7 +127,7 @@ async fn a_damaged_history_is_put_aside_and_the_data_is_opened() {
     assert!(data_dir.join(format!("history.db.damaged-{NOW}")).exists());
 }
 
-/// Only the last pages, which hold the runs, so that it shows when they are used.
+/// Only the last pages, which hold the runs and their four indexes, so that it shows when they are used.
 #[tokio::test]
 async fn a_history_damaged_inside_fails_alone_and_is_put_aside_at_the_next_start() {
     let (store, dir) = open().await;
@@ -138,7 +138,7 @@ async fn a_history_damaged_inside_fails_alone_and_is_put_aside_at_the_next_start
     let path = data_dir.join("history.db");
     let mut bytes = std::fs::read(&path).unwrap();
     let end = bytes.len();
-    bytes[end - 2 * 4_096..].fill(0xff);
+    bytes[end - 5 * 4_096..].fill(0xff);
     std::fs::write(&path, bytes).unwrap();
 
     let store = open_in(&data_dir).await.unwrap();
@@ -178,4 +178,61 @@ async fn a_reserve_for_a_full_disk_is_kept_and_made_again() {
     std::fs::remove_file(&reserve).unwrap();
     open_in(&data_dir).await.unwrap();
     assert!(reserve.exists());
+}
+
+/// What the first release made, with rows: an endpoint that reaches a module through another, and one that was changed.
+const FIRST_RELEASE: &str = "
+    INSERT INTO apps (name, hosts, env, limits, revision, created_at, updated_at)
+    VALUES ('kitchen', '[]', '{\"zip\":\"1\",\"city\":\"2\"}', '{}', 5, 1, 1);
+    INSERT INTO sources (hash, text) VALUES (unhex('__1__'), 'one'), (unhex('__2__'), 'two');
+    INSERT INTO scripts (app_id, name, kind, live_version, live_hash) VALUES
+        (1, 'hello', 'endpoint', 2, unhex('__1__')), (1, 'lengths', 'module', 1, unhex('__2__')),
+        (1, 'units', 'module', 1, unhex('__2__'));
+    INSERT INTO script_versions VALUES
+        (1, 1, 'endpoint', unhex('__2__'), 3, 'ada', NULL, '1.0', 1),
+        (1, 2, 'endpoint', unhex('__1__'), 3, 'ada', NULL, '1.0', 1),
+        (2, 1, 'module', unhex('__2__'), 3, 'ada', NULL, '1.0', 1),
+        (3, 1, 'module', unhex('__2__'), 3, 'ada', NULL, '1.0', 1);
+    INSERT INTO script_imports VALUES (1, 1, 2), (1, 2, 3);
+    INSERT INTO routes (app_id, position, methods, path, script_id, auth) VALUES (1, 0, 'GET', '/a', 1, 'public');
+    INSERT INTO kv VALUES (1, 'c', x'6b', 7, 1, NULL, x'31');
+";
+
+#[tokio::test]
+async fn the_data_of_the_first_release_is_brought_along() {
+    let (store, made) = open().await;
+    drop(store);
+    let dir = tempfile::tempdir().unwrap();
+    for (file, schema, rows) in [
+        ("picloud.db", include_str!("../../../migrations/sqlite/V001__start.sql"), FIRST_RELEASE),
+        ("history.db", include_str!("../../../migrations/sqlite/history/V001__start.sql"), ""),
+    ] {
+        let old = Connection::open(dir.path().join(file)).unwrap();
+        let new = made.path().join("data").join(file);
+        old.execute("ATTACH ?1 AS new", [new.to_str().unwrap()]).unwrap();
+        let rows = rows.replace("__1__", &"01".repeat(32)).replace("__2__", &"02".repeat(32));
+        old.execute_batch(&format!("{schema} {rows}")).unwrap();
+        old.execute_batch(
+            "CREATE TABLE refinery_schema_history AS SELECT * FROM new.refinery_schema_history WHERE version = 1",
+        )
+        .unwrap();
+    }
+    let store = open_in(dir.path()).await.unwrap();
+    let app = store.app("kitchen").await.unwrap().unwrap();
+    assert_eq!((app.revision, app.env.len()), (5, 2));
+    let (hello, live) = store.script(app.id, "hello").await.unwrap().unwrap();
+    assert_eq!((hello.version, live.source.as_deref()), (2, Some("one")));
+    let context = store.version_context(hello.id, 2).await.unwrap().unwrap();
+    let modules: Vec<String> =
+        context.modules.iter().map(|module| format!("{} {}", module.name, module.hash)).collect();
+    assert_eq!(modules, ["lengths", "units"].map(|name| format!("{name} {}", "02".repeat(32))));
+    assert_eq!(
+        (context.recorded, context.env, context.routes.len()),
+        (true, vec!["city".to_owned(), "zip".to_owned()], 1)
+    );
+    let older = store.version_context(hello.id, 1).await.unwrap().unwrap();
+    assert_eq!(older, Default::default(), "nobody wrote down what that one was live with");
+    assert_eq!(store.kv_collections(app.id, NOW).await.unwrap()[0].keys, 1);
+    assert!(store.verify_audit().await.unwrap().intact);
+    assert!(store.delete_app(app.id, None, &crate::conformance::act()).await.unwrap());
 }

@@ -74,10 +74,7 @@ fn report_text(report: &DeployReport, output: &Output) -> String {
         (false, true) => format!("a deploy would change {app}: {}; nothing was changed\n", counts(&report.changes)),
         (false, false) => format!("{app} is deployed (revision {}): {}\n", report.revision, counts(&report.changes)),
     };
-    let width = report.changes.iter().map(|change| change.what.len()).max().unwrap_or(0);
-    for change in &report.changes {
-        text += &change_text(change, width, report.plan, output);
-    }
+    text += &changes_text(&report.changes, report.plan, output);
     if !report.answers.is_empty() {
         text += if report.plan { "it would answer\n" } else { "it answers\n" };
         for answer in &report.answers {
@@ -85,6 +82,12 @@ fn report_text(report: &DeployReport, output: &Output) -> String {
         }
     }
     text
+}
+
+/// Each change on a line, with its difference below it where that is wanted.
+pub(super) fn changes_text(changes: &[Change], with_diff: bool, output: &Output) -> String {
+    let width = changes.iter().map(|change| change.what.len()).max().unwrap_or(0);
+    changes.iter().map(|change| change_text(change, width, with_diff, output)).collect()
 }
 
 fn counts(changes: &[Change]) -> String {

@@ -1,10 +1,12 @@
 //! `picloud executions`: what ran, how it ended, and what it logged.
 
-use super::show::duration;
+use super::run::used;
+use super::show::{duration, seconds_of};
 use super::{PageArgs, Session};
 use crate::failure::Failure;
 use crate::path::ApiPath;
 use clap::{Args, Subcommand, ValueEnum};
+use picloud_model::Problem;
 use picloud_model::execution::Outcome;
 use serde_json::Value;
 
@@ -37,7 +39,7 @@ enum Verb {
         #[command(flatten)]
         page: PageArgs,
     },
-    /// Show one run with its log and its error
+    /// Show one run: how it ended, what it used, what it logged, and its error with the line
     #[command(after_help = "Example:\n  picloud executions get 01976f2c-0d3c-7c8e-a2b1-3f0c5a1e9d42")]
     Get {
         /// Its id, from `picloud executions list` or an error's `execution_id`
@@ -61,17 +63,57 @@ impl Executions {
                 let headings = ["id", "started", "script", "cause", "outcome", "status", "took"];
                 session.list(path, &page, &headings, row, "nothing of this app ran yet").await
             }
-            Verb::Get { id } => session.print(ApiPath::of_app(&app, &["executions", &id])).await,
+            Verb::Get { id } => {
+                let run: Value = session.client.get(ApiPath::of_app(&app, &["executions", &id])).await?;
+                if session.output.json {
+                    session.output.value(&run);
+                } else {
+                    session.output.text(&told(session, &run));
+                }
+                Ok(())
+            }
         }
     }
 }
 
+/// A run as people read it.
+fn told(session: &Session<'_>, run: &Value) -> String {
+    let text = |key: &str| run[key].as_str().unwrap_or_default();
+    let status = run["status"].as_u64().filter(|status| *status != 0).map(|status| format!(" ({status})"));
+    let mut lines = vec![
+        format!("run      {}", text("id")),
+        format!("script   {}/{}@{} on {}", text("app"), text("script"), run["version"], text("node")),
+        format!("cause    {}", text("cause")),
+        format!("started  {}, took {}", text("started_at"), duration(run["duration_us"].as_u64().unwrap_or(0))),
+        format!("outcome  {}{}", text("outcome"), status.unwrap_or_default()),
+    ];
+    if run["root_id"].is_string() && run["root_id"] != run["id"] {
+        lines.push(format!("began    with run {}", text("root_id")));
+    }
+    lines.extend(used(run).map(|used| format!("used     {used}")));
+    if let Ok(problem) = serde_json::from_value::<Problem>(run["error"].clone()) {
+        lines.push(session.output.failure_text(&problem));
+    }
+    let logs = run["logs"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !logs.is_empty() {
+        lines.push("log:".to_owned());
+    }
+    for line in logs {
+        let text = |key: &str| line[key].as_str().unwrap_or_default();
+        let fields = if line["fields"].is_object() { format!(" {}", line["fields"]) } else { String::new() };
+        lines.push(format!("  {} {:5} {}{fields}", text("at"), text("level"), text("message")));
+    }
+    if let Some(dropped) = run["logs_dropped"].as_u64().filter(|dropped| *dropped > 0) {
+        lines.push(format!("  {dropped} more lines were over the limit of a run"));
+    }
+    lines.join("\n")
+}
+
 fn row(run: &Value) -> Vec<String> {
     let text = |key: &str| run[key].as_str().unwrap_or_default().to_owned();
-    let started: Option<String> = text("started_at").split_once('.').map(|(seconds, _)| format!("{seconds}Z"));
     vec![
         text("id"),
-        started.unwrap_or_else(|| text("started_at")),
+        seconds_of(&text("started_at")),
         format!("{}@{}", text("script"), run["version"]),
         text("cause"),
         text("outcome"),

@@ -4,21 +4,34 @@
 //! `after_help`) and a `run`, a variant in [`Command`], a line in [`Command::run`].
 
 mod apps;
+mod audit;
+mod backup;
 mod completions;
 mod deploy;
 mod env;
 mod executions;
 mod export;
+mod follow;
+mod init;
+mod keys;
 mod kv;
 mod limits;
+mod login;
+mod logs;
+mod man;
+mod metrics;
 mod modules;
 mod routes;
+mod run;
 mod scripts;
 mod sdk;
+mod secrets;
 mod show;
 mod source;
 mod status;
 mod version;
+mod versions;
+mod watch;
 
 use crate::client::Client;
 use crate::failure::Failure;
@@ -53,20 +66,45 @@ pub(crate) enum Command {
     Apps(apps::Apps),
     Deploy(deploy::Deploy),
     Export(export::Export),
+    Init(init::Init),
     Scripts(scripts::Scripts),
     Modules(modules::Modules),
     Routes(routes::Routes),
     Kv(kv::Kv),
     Env(env::Env),
+    Secrets(secrets::Secrets),
     Executions(executions::Executions),
+    Logs(logs::Logs),
+    Watch(watch::Watch),
+    Keys(keys::Keys),
+    Audit(audit::Audit),
+    Backup(backup::Backup),
     Status(status::Status),
+    Metrics(metrics::Metrics),
     Limits(limits::Limits),
     Sdk(sdk::Sdk),
+    Login(login::Login),
+    Logout(login::Logout),
     Version(version::Version),
     Completions(completions::Completions),
+    Man(man::Man),
 }
 
 impl Command {
+    /// Does it, where it needs no appliance and nothing that is remembered; gives it back where it does.
+    pub(crate) fn run_alone(self, global: &Global, output: &Output) -> Result<Result<(), Failure>, Self> {
+        Ok(match self {
+            Self::Init(command) => command.run(global.app.as_deref(), output),
+            Self::Logout(command) => command.run(output),
+            Self::Man(command) => command.run(output),
+            Self::Completions(command) => {
+                command.run(output);
+                Ok(())
+            }
+            other => return Err(other),
+        })
+    }
+
     /// Does it.
     pub(crate) async fn run(self, settings: &Settings, output: &Output) -> Result<(), Failure> {
         let client = Client::new(settings, output);
@@ -80,14 +118,21 @@ impl Command {
             Self::Routes(command) => command.run(&session).await,
             Self::Kv(command) => command.run(&session).await,
             Self::Env(command) => command.run(&session).await,
+            Self::Secrets(command) => command.run(&session).await,
             Self::Executions(command) => command.run(&session).await,
+            Self::Logs(command) => command.run(&session).await,
+            Self::Watch(command) => command.run(&session).await,
+            Self::Keys(command) => command.run(&session).await,
+            Self::Audit(command) => command.run(&session).await,
+            Self::Backup(command) => command.run(&session).await,
             Self::Status(command) => command.run(&session).await,
+            Self::Metrics(command) => command.run(&session).await,
             Self::Limits(command) => command.run(&session).await,
             Self::Sdk(command) => command.run(&session).await,
+            Self::Login(command) => command.run(&session).await,
             Self::Version(command) => command.run(&session).await,
-            Self::Completions(command) => {
-                command.run(output);
-                Ok(())
+            Self::Init(_) | Self::Logout(_) | Self::Completions(_) | Self::Man(_) => {
+                unreachable!("these have been done by `run_alone`")
             }
         }
     }

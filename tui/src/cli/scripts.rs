@@ -1,16 +1,14 @@
-//! `picloud scripts`: what answers requests, its versions, and trying it out.
+//! `picloud scripts`: what answers requests. `versions` has its past, `run` tries it out.
 
-use super::deploy::ink_of;
 use super::show::{size, time};
-use super::source::{read_argument, read_text};
-use super::{PageArgs, Session};
+use super::source::read_text;
+use super::{PageArgs, Session, run, versions};
 use crate::client::Ask;
 use crate::failure::Failure;
 use crate::path::ApiPath;
-use base64::Engine as _;
 use clap::{Args, Subcommand, ValueEnum};
 use http::Method;
-use picloud_model::script::{Script, ScriptInput, ScriptKind, ScriptVersion};
+use picloud_model::script::{Diagnostic, Script, ScriptInput, ScriptKind};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 
@@ -67,29 +65,15 @@ enum Verb {
         #[command(flatten)]
         page: PageArgs,
     },
-    /// Show what changed between two versions: by default the last one and the one before
-    #[command(after_help = "Example:\n  picloud scripts diff hello --from 1 --to 3")]
-    Diff {
-        /// Its name
-        name: String,
-        /// The earlier version
-        #[arg(long, value_name = "N")]
-        from: Option<i64>,
-        /// The later version
-        #[arg(long, value_name = "N")]
-        to: Option<i64>,
-    },
-    /// Make an earlier version live again, as a new version
-    #[command(after_help = "Example:\n  picloud scripts rollback hello 2")]
-    Rollback {
-        /// Its name
-        name: String,
-        /// The version to go back to
-        version: i64,
-    },
-    /// Run a script once and print what it answers; its log goes to standard error
-    #[command(after_help = "Example:\n  picloud scripts run hello --path '/hello?name=Ada' --source draft.rhai")]
-    Run(Run),
+    /// Show what differs between two versions: sources, modules, routes, env and secrets
+    #[command(after_help = versions::DIFF_HELP)]
+    Diff(versions::Diff),
+    /// Make an earlier version live again, as a new version, with the modules and routes it was live with
+    #[command(after_help = versions::ROLLBACK_HELP)]
+    Rollback(versions::Rollback),
+    /// Run a script once, saved or not, and print what it answers; its log goes to standard error
+    #[command(after_help = run::HELP)]
+    Run(run::Run),
     /// List the modules a script imports
     #[command(after_help = "Example:\n  picloud scripts imports hello")]
     Imports {
@@ -126,27 +110,6 @@ pub(super) struct Save {
     if_version: Option<i64>,
 }
 
-#[derive(Args, Debug)]
-struct Run {
-    /// Its name
-    name: String,
-    /// The request's method
-    #[arg(long, default_value = "GET")]
-    method: String,
-    /// The request's path and query
-    #[arg(long, default_value = "/")]
-    path: String,
-    /// A header of the request
-    #[arg(long = "header", short = 'H', value_name = "NAME: VALUE")]
-    headers: Vec<String>,
-    /// The request's body: text, @FILE, or `-` for standard input
-    #[arg(long, short = 'd', value_name = "BODY")]
-    body: Option<String>,
-    /// Run this file in place of the saved source, without saving it
-    #[arg(long, value_name = "FILE")]
-    source: Option<PathBuf>,
-}
-
 impl Scripts {
     /// Does it.
     pub(super) async fn run(self, session: &Session<'_>) -> Result<(), Failure> {
@@ -160,19 +123,10 @@ impl Scripts {
             Verb::Get { name, version } => print_source(session, of(&name, &[]), version).await,
             Verb::Put { save, kind } => save_script(session, &app, save, kind.map(kind_of)).await,
             Verb::Delete { name, force } => delete(session, &app, &name, force).await,
-            Verb::Versions { name, page } => {
-                session
-                    .list(of(&name, &["versions"]), &page, &VERSION_HEADINGS, version_row, "there are no versions")
-                    .await
-            }
-            Verb::Diff { name, from, to } => diff(session, &app, &name, from, to).await,
-            Verb::Rollback { name, version } => {
-                let ask = Ask::new(Method::POST, of(&name, &["rollback"])).json(&json!({ "version": version }));
-                let answer: Value = session.client.send(ask).await?.value()?;
-                session.done(&answer, &format!("{name} is as it was at version {version}"));
-                Ok(())
-            }
-            Verb::Run(run) => run_script(session, of(&run.name, &["run"]), &run).await,
+            Verb::Versions { name, page } => versions::list(session, of(&name, &["versions"]), &page).await,
+            Verb::Diff(diff) => diff.run(session, &app).await,
+            Verb::Rollback(rollback) => rollback.run(session, &app).await,
+            Verb::Run(run) => run.run(session, &app).await,
             Verb::Imports { name } => names(session, of(&name, &["imports"]), "it imports nothing").await,
             Verb::Importers { name } => names(session, of(&name, &["importers"]), "nothing imports it").await,
             Verb::Release { name } => {
@@ -187,7 +141,6 @@ impl Scripts {
 
 /// The columns of a list of scripts or modules.
 pub(super) const HEADINGS: [&str; 6] = ["name", "kind", "version", "size", "changed", "state"];
-const VERSION_HEADINGS: [&str; 6] = ["version", "kind", "hash", "author", "saved", "message"];
 
 /// A script as a row.
 pub(super) fn row(script: &Script) -> Vec<String> {
@@ -202,17 +155,6 @@ pub(super) fn row(script: &Script) -> Vec<String> {
         size(script.size_bytes),
         time(script.updated_at),
         state,
-    ]
-}
-
-fn version_row(version: &ScriptVersion) -> Vec<String> {
-    vec![
-        version.version.to_string(),
-        version.kind.as_str().to_owned(),
-        version.hash.short(),
-        version.author.clone(),
-        time(version.created_at),
-        version.message.clone().unwrap_or_default(),
     ]
 }
 
@@ -265,11 +207,26 @@ pub(super) async fn save_script(
         None => format!("{name} is saved"),
     };
     session.done(&answer, &sentence);
+    warn(session, &answer["warnings"], Some(&file));
     Ok(())
 }
 
+/// What does not stop it but should be looked at, on standard error.
+pub(super) fn warn(session: &Session<'_>, warnings: &Value, file: Option<&str>) {
+    for warning in warnings.as_array().into_iter().flatten() {
+        if let Some(sentence) = warning.as_str() {
+            session.output.note(&format!("warning: {sentence}"));
+        }
+        let Ok(mut warning) = serde_json::from_value::<Diagnostic>(warning.clone()) else { continue };
+        if let Some(file) = file {
+            warning.file = Some(file.to_owned());
+        }
+        session.output.note(&format!("warning: {}", session.output.diagnostic(&warning)));
+    }
+}
+
 /// The problem with the file that was sent in place of the name it was to get.
-fn in_file(failure: Failure, file: &str) -> Failure {
+pub(super) fn in_file(failure: Failure, file: &str) -> Failure {
     let Failure::Answered(mut problem) = failure else { return failure };
     for error in &mut problem.errors {
         error.file = Some(file.to_owned());
@@ -301,93 +258,4 @@ pub(super) async fn names(session: &Session<'_>, path: ApiPath, none: &str) -> R
         session.output.text(&name.map_or_else(|| item.to_string(), str::to_owned));
     }
     Ok(())
-}
-
-async fn diff(session: &Session<'_>, app: &str, name: &str, from: Option<i64>, to: Option<i64>) -> Result<(), Failure> {
-    let path = ApiPath::of_app(app, &["scripts", name]);
-    let to = match to {
-        Some(to) => to,
-        None => session.client.get::<Script>(path.clone()).await?.version,
-    };
-    let from = from.unwrap_or(to - 1);
-    if from < 1 {
-        return Err(Failure::other(
-            format!("{name} has one version only"),
-            Some("there is nothing to compare it with"),
-        ));
-    }
-    let older: ScriptVersion = session.client.get(path.clone().below(&["versions", &from.to_string()])).await?;
-    let newer: ScriptVersion = session.client.get(path.below(&["versions", &to.to_string()])).await?;
-    let (older_text, newer_text) = (older.source.unwrap_or_default(), newer.source.unwrap_or_default());
-    let text = similar::TextDiff::from_lines(&older_text, &newer_text)
-        .unified_diff()
-        .header(&format!("{name} version {from}"), &format!("{name} version {to}"))
-        .to_string();
-    if session.output.json {
-        session.output.value(&json!({ "script": name, "from": from, "to": to, "diff": text }));
-    } else if text.is_empty() {
-        session.output.note(&format!("versions {from} and {to} have the same source"));
-    } else {
-        for line in text.lines() {
-            session.output.text(&session.output.paint(ink_of(line), line));
-        }
-    }
-    Ok(())
-}
-
-async fn run_script(session: &Session<'_>, path: ApiPath, run: &Run) -> Result<(), Failure> {
-    let mut headers = serde_json::Map::new();
-    for header in &run.headers {
-        let Some((name, value)) = header.split_once(':') else {
-            return Err(Failure::usage(format!("`{header}` is no header"), "write -H 'name: value'"));
-        };
-        headers.insert(name.trim().to_ascii_lowercase(), value.trim().into());
-    }
-    let body = run.body.as_deref().map(read_argument).transpose()?.unwrap_or_default();
-    let mut input = json!({
-        "request": { "method": run.method.to_ascii_uppercase(), "path": run.path, "headers": headers },
-    });
-    match String::from_utf8(body) {
-        Ok(text) => input["request"]["body"] = text.into(),
-        Err(bytes) => {
-            let encoded = base64::engine::general_purpose::STANDARD.encode(bytes.as_bytes());
-            input["request"]["body_base64"] = encoded.into();
-        }
-    }
-    if let Some(source) = &run.source {
-        input["source"] = read_text(source)?.into();
-    }
-    let ask = Ask::new(Method::POST, path).json(&input);
-    let source_file = run.source.as_ref().map(|file| file.display().to_string());
-    let answer: Value = match (session.client.send(ask).await, source_file) {
-        (Err(failure), Some(file)) => return Err(in_file(failure, &file)),
-        (answer, _) => answer?.value()?,
-    };
-    if session.output.json {
-        session.output.value(&answer);
-    } else {
-        print_run(session, &answer);
-    }
-    match answer["status"].as_u64() {
-        Some(400..) => Err(Failure::other(format!("the script answered {}", answer["status"]), None)),
-        _ => Ok(()),
-    }
-}
-
-/// The log and the status for a person, the body for whatever comes after the pipe.
-fn print_run(session: &Session<'_>, answer: &Value) {
-    for line in answer["execution"]["logs"].as_array().into_iter().flatten() {
-        let text = |key: &str| line[key].as_str().unwrap_or_default().to_owned();
-        let fields = line["fields"].as_object().map(|_map| line["fields"].to_string()).unwrap_or_default();
-        session.output.note(format!("{} {} {fields}", text("level"), text("message")).trim_end());
-    }
-    session.output.note(&format!("status {}", answer["status"]));
-    match (answer["body"].as_str(), answer["body_base64"].as_str()) {
-        (Some(body), _) if !body.is_empty() => session.output.text(body),
-        (_, Some(encoded)) => match base64::engine::general_purpose::STANDARD.decode(encoded) {
-            Ok(bytes) => session.output.bytes(&bytes),
-            Err(_no_base64) => session.output.text(encoded),
-        },
-        _ => {}
-    }
 }

@@ -8,6 +8,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+/// Pages of a list that is read whole; what is read so has names, and nobody names so many things.
+const PAGES_MAX: u32 = 1_000;
+
 impl Session<'_> {
     /// GETs one page of a list and prints it: as it was answered, or as a table.
     pub(super) async fn list<T: Serialize + DeserializeOwned>(
@@ -27,6 +30,21 @@ impl Session<'_> {
         self.output.table(headings, &rows, none);
         self.more(page.cursor.as_deref());
         Ok(())
+    }
+
+    /// All items of a list, page after page.
+    pub(super) async fn all<T: DeserializeOwned>(&self, path: ApiPath) -> Result<Vec<T>, Failure> {
+        let mut all = Vec::new();
+        let mut cursor: Option<String> = None;
+        for _page in 0..PAGES_MAX {
+            let page: Page<T> = self.client.get(path.clone().query("cursor", cursor.as_ref())).await?;
+            all.extend(page.items);
+            match page.cursor {
+                Some(next) => cursor = Some(next),
+                None => return Ok(all),
+            }
+        }
+        Err(Failure::other(format!("the list has more than {PAGES_MAX} pages"), None))
     }
 
     /// Says how to see the rest of a list.
@@ -128,6 +146,11 @@ fn plain(value: &Value) -> String {
 /// A time without the fractions that nobody reads in a table.
 pub(super) fn time(at: picloud_model::clock::UnixMs) -> String {
     picloud_model::clock::rfc3339(at - at.rem_euclid(1000)).replace(".000Z", "Z")
+}
+
+/// The same for a time that came as text.
+pub(super) fn seconds_of(at: &str) -> String {
+    at.split_once('.').map_or_else(|| at.to_owned(), |(seconds, _)| format!("{seconds}Z"))
 }
 
 /// A size as people read it.

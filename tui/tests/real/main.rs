@@ -1,6 +1,6 @@
 //! The real `picloud` against the real `picloud-appliance`, as a person uses them: one command after the other.
 //!
-//! What single requests and answers look like is tested in `cli.rs`, against an admin API that says what it is told.
+//! What single requests and answers look like is tested in `tui/tests/cli/`, against an admin API that says what it is told.
 
 #![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
 
@@ -8,10 +8,15 @@
 mod program;
 mod world;
 
+mod begin;
 mod deploys;
 mod exits;
 mod guards;
+mod keys;
 mod kv;
 mod routes;
 mod runs;
 mod scripts;
+mod secrets;
+mod streams;
+mod versions;

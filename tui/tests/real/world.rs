@@ -16,17 +16,33 @@ pub(crate) struct World {
     folder: TempDir,
     child: Child,
     ingress: SocketAddr,
+    /// URL and fingerprint.
+    https: Option<(String, String)>,
 }
 
 impl World {
     /// `picloud-appliance dev quickstart`, once it has deployed the folder.
     pub(crate) fn quickstart() -> Self {
+        Self::start(&[], |served| copy(&example(), served))
+    }
+
+    /// The same, with the admin API at an HTTPS port, too.
+    pub(crate) fn with_https() -> Self {
+        Self::start(&["--admin-addr", "127.0.0.1:0"], |served| copy(&example(), served))
+    }
+
+    /// `picloud-appliance dev` on the app folder that `make` makes.
+    pub(crate) fn serving(make: impl FnOnce(&Path)) -> Self {
+        Self::start(&[], make)
+    }
+
+    fn start(more: &[&str], make: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/quickstart");
-        copy(&example, &folder.path().join("served"));
-        copy(&example, &folder.path().join("work"));
+        make(&folder.path().join("served"));
+        copy(&example(), &folder.path().join("work"));
         let mut child = Command::new(appliance())
             .args(["dev", "served", "--ingress-addr", "127.0.0.1:0"])
+            .args(more)
             .env_clear()
             .current_dir(folder.path())
             .stdin(Stdio::null())
@@ -46,11 +62,17 @@ impl World {
         }
         drop(sender);
         // Ended by the drop, also where the lines do not come.
-        let mut world = Self { folder, child, ingress: ([127, 0, 0, 1], 0).into() };
+        let mut world = Self { folder, child, ingress: ([127, 0, 0, 1], 0).into(), https: None };
         let ready = wait_for(&lines, " answers on http://");
         let addr = ready.split_once("http://").unwrap().1.split(' ').next().unwrap();
         world.ingress = addr.parse().unwrap();
-        wait_for(&lines, "deployed quickstart (revision 1)");
+        if !more.is_empty() {
+            let said = wait_for(&lines, "admin API on https://");
+            let (url, fingerprint) = said.split_once(" (CA fingerprint SHA256 ").unwrap();
+            let url = url.trim_start_matches("admin API on ").to_owned();
+            world.https = Some((url, fingerprint.trim_end_matches(')').to_owned()));
+        }
+        wait_for(&lines, " (revision 1)");
         world
     }
 
@@ -64,6 +86,22 @@ impl World {
         let mut command = picloud(&self.work());
         command.env("PICLOUD_SOCKET", self.socket()).args(arguments);
         run(command, input)
+    }
+
+    /// The URL of the admin API, and the fingerprint of its CA.
+    pub(crate) fn https(&self) -> (&str, &str) {
+        let (url, fingerprint) = self.https.as_ref().unwrap();
+        (url, fingerprint)
+    }
+
+    /// Runs `picloud` over HTTPS, as somebody with this folder as their home.
+    pub(crate) fn afar(&self, home: &Path, key: &str, arguments: &[&str]) -> Ran {
+        let mut command = picloud(home);
+        command.env("HOME", home).env("PICLOUD_URL", self.https().0).env("PICLOUD_APP", "quickstart").args(arguments);
+        if !key.is_empty() {
+            command.env("PICLOUD_KEY", key);
+        }
+        run(command, "")
     }
 
     /// Runs a command that works; answers what it printed.
@@ -174,8 +212,43 @@ impl World {
         self.child.wait().unwrap();
     }
 
+    /// Begins a command that goes on; what it prints comes line by line.
+    pub(crate) fn begin(&self, arguments: &[&str]) -> Going {
+        let mut command = picloud(&self.work());
+        command.env("PICLOUD_SOCKET", self.socket()).args(arguments);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn().unwrap();
+        let out = boxed(child.stdout.take());
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                let _nobody = sender.send(line);
+            }
+        });
+        Going { child, lines }
+    }
+
     fn socket(&self) -> PathBuf {
         self.served().join(".picloud/admin.sock")
+    }
+}
+
+/// A command that goes on until it is dropped.
+pub(crate) struct Going {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Going {
+    /// The next line with this text.
+    pub(crate) fn wait_for(&self, text: &str) -> String {
+        wait_for(&self.lines, text)
+    }
+}
+
+impl Drop for Going {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 }
 
@@ -213,6 +286,10 @@ fn wait_for(lines: &mpsc::Receiver<String>, text: &str) -> String {
             Err(RecvTimeoutError::Disconnected) => panic!("the appliance ended:\n{}", seen.join("\n")),
         }
     }
+}
+
+fn example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/quickstart")
 }
 
 /// Copies a folder, without what is hidden in it.

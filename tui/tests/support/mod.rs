@@ -2,15 +2,24 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
 
+pub(crate) mod https;
 pub(crate) mod program;
 
 pub(crate) use program::{Ran, picloud, run};
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+
+impl Ran {
+    /// All of it, for a snapshot; the folder of the test is called FOLDER.
+    pub(crate) fn shown(&self, folder: &Path) -> String {
+        let text = format!("exit {}\n--- stdout\n{}--- stderr\n{}", self.code, self.out, self.err);
+        text.replace(&folder.display().to_string(), "FOLDER")
+    }
+}
 
 /// One request as it came in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +54,7 @@ impl FakeAdmin {
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
-                let Some(request) = read_request(&stream) else { return };
+                let Some(request) = read_request(&mut stream) else { return };
                 record.lock().unwrap().push(request);
                 let (status, headers, body) = answers.pop_front().unwrap_or((500, "", "no answer is left".to_owned()));
                 let length = body.len();
@@ -103,17 +112,18 @@ impl Drop for FakeAdmin {
     }
 }
 
-fn read_request(stream: &UnixStream) -> Option<Seen> {
+/// Reads a request; `None` where the other end says nothing, or not enough.
+fn read_request(stream: &mut impl Read) -> Option<Seen> {
     let mut reader = BufReader::new(stream);
     let mut first = String::new();
-    if reader.read_line(&mut first).unwrap() == 0 {
+    if reader.read_line(&mut first).ok()? == 0 {
         return None;
     }
     let mut headers = Vec::new();
     let mut length = 0;
     loop {
         let mut line = String::new();
-        reader.read_line(&mut line).unwrap();
+        reader.read_line(&mut line).ok()?;
         let line = line.trim_end();
         if line.is_empty() {
             break;
@@ -128,7 +138,7 @@ fn read_request(stream: &UnixStream) -> Option<Seen> {
     }
     headers.sort();
     let mut body = vec![0; length];
-    reader.read_exact(&mut body).unwrap();
+    reader.read_exact(&mut body).ok()?;
     let line = first.trim_end().trim_end_matches(" HTTP/1.1").to_owned();
     Some(Seen { line, headers, body: String::from_utf8(body).unwrap() })
 }

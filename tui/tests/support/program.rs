@@ -23,14 +23,6 @@ pub(crate) struct Ran {
     pub(crate) err: String,
 }
 
-impl Ran {
-    /// All of it, for a snapshot; the folder of the test is called FOLDER.
-    pub(crate) fn shown(&self, folder: &Path) -> String {
-        let text = format!("exit {}\n--- stdout\n{}--- stderr\n{}", self.code, self.out, self.err);
-        text.replace(&folder.display().to_string(), "FOLDER")
-    }
-}
-
 /// `picloud` in a folder, without anything of the tester's environment.
 pub(crate) fn picloud(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_picloud"));

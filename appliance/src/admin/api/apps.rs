@@ -1,47 +1,66 @@
 //! `/apps` and `/apps/{app}`: apps are listed, made, shown, changed and removed.
 
+use crate::admin::access::{InApp, MaySome, may};
+use crate::admin::asked::{Asked, Seen};
 use crate::admin::body::{Json, done, json, ok};
-use crate::admin::caller::{Asked, InApp, Seen, State};
+use crate::admin::openapi::{Conflict, Invalid};
 use crate::admin::refusal::Answer;
 use axum::response::Response;
 use http::StatusCode;
-use picloud_model::app::{AppPatch, NewApp};
-use picloud_model::page::PageRequest;
+use picloud_model::app::{App, AppPatch, NewApp};
+use picloud_model::name::check_app_name;
+use picloud_model::page::{Page, PageRequest};
 use picloud_model::problem::Problem;
 
 /// All apps.
-pub(in crate::admin) async fn list(state: State, Asked(page): Asked<PageRequest>) -> Answer<Response> {
+#[utoipa::path(get, path = "/apps", responses((status = 200, body = Page<App>)))]
+pub(in crate::admin) async fn list(asked: MaySome<may::ReadApps>, Asked(page): Asked<PageRequest>) -> Answer<Response> {
     super::check_page(&page)?;
-    Ok(ok(&state.store.apps(&page).await?))
+    let mut page = asked.store.apps(&page).await?;
+    // A page may come out shorter than asked for; the cursor still leads to the next.
+    page.items.retain(|app| asked.sees(&app.name));
+    Ok(ok(&page))
 }
 
-/// Makes one.
-pub(in crate::admin) async fn create(state: State, Json(new): Json<NewApp>) -> Answer<Response> {
-    let app = state.create_app(new).await?;
+/// Makes an app.
+#[utoipa::path(post, path = "/apps", responses((status = 201, body = App, headers(("ETag"))), Conflict, Invalid))]
+pub(in crate::admin) async fn create(
+    asked: MaySome<may::CreateApps>,
+    seen: Seen,
+    Json(new): Json<NewApp>,
+) -> Answer<Response> {
+    asked.check(&new.name)?;
+    check_app_name(&new.name)?;
+    seen.expected_at(None)?;
+    let app = asked.create_app(new, &asked.act()).await?;
     Ok(json(StatusCode::CREATED, &app, Some(app.revision)))
 }
 
-/// One of them.
-pub(in crate::admin) async fn get(InApp(app): InApp) -> Response {
-    json(StatusCode::OK, &app, Some(app.revision))
+/// One app.
+#[utoipa::path(get, path = "/apps/{app}", responses((status = 200, body = App, headers(("ETag")))))]
+pub(in crate::admin) async fn get(asked: InApp<may::ReadApps>) -> Response {
+    json(StatusCode::OK, &asked.app, Some(asked.app.revision))
 }
 
-/// Changes hosts, env or limits.
+/// Changes the hosts, env or limits of an app.
+#[utoipa::path(patch, path = "/apps/{app}", responses((status = 200, body = App, headers(("ETag"))), Conflict, Invalid))]
 pub(in crate::admin) async fn patch(
-    state: State,
-    InApp(app): InApp,
+    asked: InApp<may::ChangeApps>,
     seen: Seen,
     Json(patch): Json<AppPatch>,
 ) -> Answer<Response> {
-    let app = state.patch_app(&app, patch, seen.expected()).await?;
+    let expected = seen.expected_at(Some(asked.app.revision))?;
+    let app = asked.patch_app(&asked.app, patch, expected, &asked.act()).await?;
     Ok(json(StatusCode::OK, &app, Some(app.revision)))
 }
 
-/// Removes one with everything in it.
-pub(in crate::admin) async fn delete(state: State, InApp(app): InApp, seen: Seen) -> Answer<Response> {
-    if state.delete_app(&app, seen.expected()).await? {
+/// Removes an app with everything in it.
+#[utoipa::path(delete, path = "/apps/{app}", responses((status = 204)))]
+pub(in crate::admin) async fn delete(asked: InApp<may::DeleteApps>, seen: Seen) -> Answer<Response> {
+    let expected = seen.expected_at(Some(asked.app.revision))?;
+    if asked.delete_app(&asked.app, expected, &asked.act()).await? {
         Ok(done())
     } else {
-        Err(Problem::not_found("app", &app.name).into())
+        Err(Problem::not_found("app", &asked.app.name).into())
     }
 }

@@ -1,34 +1,36 @@
 //! What is kept of runs.
 
+use crate::admin::access::{InApp, may};
+use crate::admin::asked::{Asked, Named};
 use crate::admin::body::ok;
-use crate::admin::caller::{Asked, InApp, Named, State};
 use crate::admin::refusal::Answer;
 use axum::response::Response;
-use picloud_model::execution::{Execution, ExecutionQuery};
+use picloud_model::clock::rfc3339;
+use picloud_model::execution::{Execution, ExecutionQuery, LogLevel, LogLine, Outcome, Usage};
+use picloud_model::ids::{AppId, ExecutionId};
+use picloud_model::page::Page;
 use picloud_model::problem::Problem;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 /// The app's runs, newest first.
+#[utoipa::path(get, path = "/apps/{app}/executions", responses((status = 200, body = Page<ShownExecution>)))]
 pub(in crate::admin) async fn list(
-    state: State,
-    InApp(app): InApp,
+    asked: InApp<may::ReadExecutions>,
     Asked(query): Asked<ExecutionQuery>,
 ) -> Answer<Response> {
     query.limit.map_or(Ok(()), crate::kv::check_page)?;
-    // Whoever lists right after a run looks for that run.
-    state.keep_now().await;
-    Ok(ok(&state.store.executions(app.id, &query).await?.map(|execution| shown(&execution))))
+    Ok(ok(&asked.history.page(asked.app.id, &query).await?.map(|execution| shown(&execution))))
 }
 
-/// One of them.
+/// One run.
+#[utoipa::path(get, path = "/apps/{app}/executions/{execution}", responses((status = 200, body = ShownExecution)))]
 pub(in crate::admin) async fn get(
-    state: State,
-    InApp(app): InApp,
+    asked: InApp<may::ReadExecutions>,
     Named((_app, id)): Named<(String, String)>,
 ) -> Answer<Response> {
-    state.keep_now().await;
     let found = match id.parse() {
-        Ok(id) => state.store.execution(app.id, id).await?,
+        Ok(id) => asked.history.get(asked.app.id, id).await?,
         // What is no id names nothing.
         Err(_no_id) => None,
     };
@@ -36,15 +38,83 @@ pub(in crate::admin) async fn get(
 }
 
 /// An execution as people read it: the error and the fields of log lines as JSON, not as text that holds JSON.
-pub(super) fn shown(execution: &Execution) -> Value {
-    let mut shown = json!(execution);
-    let Some(fields) = shown.as_object_mut() else { return shown };
-    fields.remove("error_json");
-    fields.insert("error".to_owned(), execution.error().map_or(Value::Null, |problem| json!(problem)));
-    for (line, stored) in
-        fields.get_mut("logs").and_then(Value::as_array_mut).into_iter().flatten().zip(&execution.logs)
-    {
-        line["fields"] = serde_json::from_str(&stored.fields).unwrap_or(Value::Null);
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = Execution)]
+pub(super) struct ShownExecution {
+    /// Its id.
+    id: ExecutionId,
+    /// The run that everything began with; its own id for a request.
+    root_id: ExecutionId,
+    /// The app.
+    app_id: AppId,
+    /// The app's name at that time.
+    app: String,
+    /// The script.
+    script: String,
+    /// The script's version.
+    version: i64,
+    /// The machine.
+    node: String,
+    /// What started it: `GET /hello`, `run`, …
+    cause: String,
+    /// How it ended.
+    outcome: Outcome,
+    /// The status it was answered with; 0 where nothing was answered.
+    status: u16,
+    /// When it started.
+    #[schema(format = DateTime)]
+    started_at: String,
+    /// How long it took, in microseconds.
+    duration_us: u64,
+    /// What it used of its limits.
+    usage: Usage,
+    /// Why it failed.
+    error: Option<Problem>,
+    /// What it logged.
+    logs: Vec<ShownLine>,
+    /// Log lines that were over `log_run_bytes` and are not in `logs`.
+    logs_dropped: u64,
+}
+
+/// One line a script wrote.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = LogLine)]
+struct ShownLine {
+    /// When.
+    #[schema(format = DateTime)]
+    at: String,
+    /// How much it matters.
+    level: LogLevel,
+    /// The sentence.
+    message: String,
+    /// Its fields; `null` for none.
+    fields: Value,
+}
+
+/// The execution as it is answered.
+pub(super) fn shown(execution: &Execution) -> ShownExecution {
+    let line = |line: &LogLine| ShownLine {
+        at: rfc3339(line.at),
+        level: line.level,
+        message: line.message.clone(),
+        fields: serde_json::from_str(&line.fields).unwrap_or(Value::Null),
+    };
+    ShownExecution {
+        id: execution.id,
+        root_id: execution.root_id,
+        app_id: execution.app_id,
+        app: execution.app.clone(),
+        script: execution.script.clone(),
+        version: execution.version,
+        node: execution.node.clone(),
+        cause: execution.cause.clone(),
+        outcome: execution.outcome,
+        status: execution.status,
+        started_at: rfc3339(execution.started_at),
+        duration_us: execution.duration_us,
+        usage: execution.usage,
+        error: execution.error(),
+        logs: execution.logs.iter().map(line).collect(),
+        logs_dropped: execution.logs_dropped,
     }
-    shown
 }

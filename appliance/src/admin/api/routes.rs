@@ -1,51 +1,67 @@
 //! `/apps/{app}/routes`: routes are listed, shown, added and removed, each checked for ambiguity.
 
+use crate::admin::access::{InApp, may};
+use crate::admin::asked::{Asked, Named, Seen};
 use crate::admin::body::{Json, done, json, ok};
-use crate::admin::caller::{Asked, InApp, Named, Seen, State};
+use crate::admin::openapi::{Conflict, Invalid};
 use crate::admin::refusal::Answer;
 use axum::response::Response;
 use http::StatusCode;
 use picloud_model::ids::RouteId;
-use picloud_model::page::PageRequest;
+use picloud_model::page::{Page, PageRequest};
 use picloud_model::problem::Problem;
-use picloud_model::route::RouteSpec;
+use picloud_model::route::{Route, RouteSpec};
+
+/// The version of every route: one that is to change is removed and added.
+const ROUTE_VERSION: i64 = 1;
 
 /// The app's routes.
-pub(in crate::admin) async fn list(
-    state: State,
-    InApp(app): InApp,
-    Asked(page): Asked<PageRequest>,
-) -> Answer<Response> {
+#[utoipa::path(get, path = "/apps/{app}/routes", responses((status = 200, body = Page<Route>)))]
+pub(in crate::admin) async fn list(asked: InApp<may::ReadRoutes>, Asked(page): Asked<PageRequest>) -> Answer<Response> {
     super::check_page(&page)?;
-    Ok(ok(&state.store.routes(app.id, &page).await?))
+    Ok(ok(&asked.store.routes(asked.app.id, &page).await?))
 }
 
-/// Adds one.
+/// Adds a route.
+#[utoipa::path(
+    post,
+    path = "/apps/{app}/routes",
+    responses((status = 201, body = Route, headers(("ETag"))), Conflict, Invalid),
+)]
 pub(in crate::admin) async fn create(
-    state: State,
-    InApp(app): InApp,
+    asked: InApp<may::WriteRoutes>,
     seen: Seen,
     Json(route): Json<RouteSpec>,
 ) -> Answer<Response> {
-    let route = state.create_route(&app, route, seen.version).await?;
-    Ok(json(StatusCode::CREATED, &route, None))
+    let expected = seen.expected_at(Some(asked.app.revision))?;
+    let route = asked.create_route(&asked.app, route, expected, &asked.act()).await?;
+    Ok(json(StatusCode::CREATED, &route, Some(ROUTE_VERSION)))
 }
 
-/// One of them.
+/// One route.
+#[utoipa::path(get, path = "/apps/{app}/routes/{id}", responses((status = 200, body = Route, headers(("ETag")))))]
 pub(in crate::admin) async fn get(
-    state: State,
-    InApp(app): InApp,
+    asked: InApp<may::ReadRoutes>,
     Named((_app, id)): Named<(String, i64)>,
 ) -> Answer<Response> {
-    let route = state.store.route(app.id, RouteId(id)).await?;
-    Ok(ok(&route.ok_or_else(|| Problem::not_found("route", id))?))
+    let route = asked.store.route(asked.app.id, RouteId(id)).await?;
+    let route = route.ok_or_else(|| Problem::not_found("route", id))?;
+    Ok(json(StatusCode::OK, &route, Some(ROUTE_VERSION)))
 }
 
-/// Removes one.
+/// Removes a route.
+#[utoipa::path(delete, path = "/apps/{app}/routes/{id}", responses((status = 204)))]
 pub(in crate::admin) async fn delete(
-    state: State,
-    InApp(app): InApp,
+    asked: InApp<may::WriteRoutes>,
     Named((_app, id)): Named<(String, i64)>,
+    seen: Seen,
 ) -> Answer<Response> {
-    if state.delete_route(&app, RouteId(id)).await? { Ok(done()) } else { Err(Problem::not_found("route", id).into()) }
+    let now = asked.store.route(asked.app.id, RouteId(id)).await?.map(|_route| ROUTE_VERSION);
+    now.ok_or_else(|| Problem::not_found("route", id))?;
+    seen.expected_at(now)?;
+    if asked.delete_route(&asked.app, RouteId(id), &asked.act()).await? {
+        Ok(done())
+    } else {
+        Err(Problem::not_found("route", id).into())
+    }
 }

@@ -2,17 +2,21 @@
 
 use super::executions;
 use super::scripts::absent;
+use crate::admin::access::{InApp, may};
+use crate::admin::asked::Named;
 use crate::admin::body::{Json, ok};
-use crate::admin::caller::{Caller, InApp, Named, State};
+use crate::admin::openapi::{Deadline, Invalid, WorkerLost};
 use crate::admin::refusal::Answer;
 use crate::deploy::{check, single};
 use axum::response::Response;
 use base64::Engine;
 use picloud_model::app::App;
+use picloud_model::execution::Usage;
+use picloud_model::limits::Limits;
 use picloud_model::problem::{Code, Problem};
-use picloud_model::protocol::{RunHttp, RunRequest};
+use picloud_model::protocol::{RunHttp, RunRequest, RunResult};
 use picloud_model::script::ScriptKind;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -20,25 +24,64 @@ use std::time::Duration;
 const ANSWER_SLACK: Duration = Duration::from_secs(5);
 
 /// The body.
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::ToSchema)]
+#[schema(as = RunInput)]
 #[serde(deny_unknown_fields)]
 pub(in crate::admin) struct Run {
+    /// The request that the script is to see; `GET /` where absent.
     #[serde(default)]
     request: RequestLike,
     /// A source to run in place of the saved one.
     source: Option<String>,
+    /// The event that the script is to see: not yet.
     event: Option<serde_json::Value>,
 }
 
+/// The answer.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = RunResult)]
+struct Ran {
+    /// What a client would have been answered with.
+    status: u16,
+    /// Each header, name and value.
+    headers: Vec<(String, String)>,
+    /// The body, where it is text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<String>,
+    /// The body, where it is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_base64: Option<String>,
+    /// The run: its logs, and the error with its line.
+    execution: executions::ShownExecution,
+    /// By the names of the limits table: how much it used of each.
+    limits: BTreeMap<&'static str, Used>,
+}
+
+/// How much a run used of a limit.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = LimitUse)]
+struct Used {
+    /// So much.
+    used: u64,
+    /// Of so much.
+    limit: u64,
+}
+
 /// The request that the script is to see.
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = RunRequest)]
 #[serde(deny_unknown_fields, default)]
 struct RequestLike {
+    /// `GET` where absent.
     method: String,
+    /// With the query; `/` where absent.
+    #[schema(pattern = "^/")]
     path: String,
+    /// Name → value, or values.
     headers: BTreeMap<String, OneOrMore>,
     /// Text, as it is; any other JSON value, as its text.
     body: Option<serde_json::Value>,
+    /// Bytes, in place of `body`.
     body_base64: Option<String>,
 }
 
@@ -48,19 +91,20 @@ impl Default for RequestLike {
     }
 }
 
-#[derive(Deserialize)]
+/// One value, or several.
+#[derive(Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = HeaderValues)]
 #[serde(untagged)]
 enum OneOrMore {
     One(String),
     More(Vec<String>),
 }
 
-/// Runs it.
+/// Runs a script with a request that nobody sent, saved or as a draft, and answers with all that came of it.
+#[utoipa::path(post, path = "/apps/{app}/scripts/{script}/run", responses((status = 200, body = Ran), Invalid, WorkerLost, Deadline))]
 pub(in crate::admin) async fn run(
-    state: State,
-    InApp(app): InApp,
+    asked: InApp<may::RunScripts>,
     Named((_app, name)): Named<(String, String)>,
-    Caller(principal): Caller,
     Json(run): Json<Run>,
 ) -> Answer<Response> {
     if run.event.is_some() {
@@ -68,35 +112,46 @@ pub(in crate::admin) async fn run(
             .hint("send `request`")
             .into());
     }
-    let limits = app.limits.resolve();
-    let saved = state.store.script(app.id, &name).await?;
-    check_name(&app, &name, saved.map(|(script, _live)| script.kind), run.source.is_some())?;
+    let limits = asked.app.limits.resolve();
+    let saved = asked.store.script(asked.app.id, &name).await?;
+    check_name(&asked.app, &name, saved.map(|(script, _live)| script.kind), run.source.is_some())?;
     if let Some(source) = &run.source {
         check::check_source(&name, ScriptKind::Endpoint, source, &limits)
             .map_err(|errors| single::invalid_draft(&check::file_of(ScriptKind::Endpoint, &name), errors))?;
     }
     let request = RunRequest {
-        app: app.id,
+        app: asked.app.id,
         script: name,
         source: run.source,
         request: http_of(run.request)?,
-        principal: Some(principal),
+        principal: Some(asked.principal().clone()),
     };
-    let result = state.supervisor.run(request, Duration::from_millis(limits.timeout_ms) + ANSWER_SLACK).await?;
+    let mut result = asked.supervisor.run(request, Duration::from_millis(limits.timeout_ms) + ANSWER_SLACK).await?;
+    // Also what the script did not read itself, but its caller sent.
+    asked.vault.redact(std::slice::from_mut(&mut result.execution)).await;
     // A run that a person asked for is kept in any case; its worker leaves that to us.
-    state.keep(vec![result.execution.clone()]);
-    let mut answer = serde_json::json!({
-        "status": result.status,
-        "headers": result.headers,
-        "execution": executions::shown(&result.execution),
-    });
-    match String::from_utf8(result.body) {
-        Ok(text) => answer["body"] = text.into(),
-        Err(bytes) => {
-            answer["body_base64"] = base64::engine::general_purpose::STANDARD.encode(bytes.as_bytes()).into();
-        }
-    }
-    Ok(ok(&answer))
+    asked.keep(vec![result.execution.clone()]);
+    Ok(ok(&ran(result, &limits)))
+}
+
+fn ran(result: RunResult, limits: &Limits) -> Ran {
+    let RunResult { status, headers, body, execution } = result;
+    let (body, body_base64) = match String::from_utf8(body) {
+        Ok(text) => (Some(text), None),
+        Err(bytes) => (None, Some(base64::engine::general_purpose::STANDARD.encode(bytes.as_bytes()))),
+    };
+    let Usage { operations, memory_bytes, kv_calls, secret_calls } = execution.usage;
+    let used = [
+        // A run that has begun has used some of its time.
+        ("timeout_ms", execution.duration_us.div_ceil(1000)),
+        ("max_operations", operations),
+        ("memory_bytes", memory_bytes),
+        ("kv_calls", kv_calls),
+        ("secret_calls", secret_calls),
+    ];
+    let of_limit = |(name, used): (&'static str, u64)| (name, Used { used, limit: limits.get(name).unwrap_or(0) });
+    let limits = used.into_iter().map(of_limit).collect();
+    Ran { status, headers, body, body_base64, execution: executions::shown(&execution), limits }
 }
 
 /// Refuses what is no endpoint; a draft need not be saved.

@@ -1,74 +1,84 @@
 //! Versions of a script: looked at, and gone back to.
 
 use super::scripts::find;
+use crate::admin::access::{InApp, may};
+use crate::admin::asked::{Asked, Named, Seen};
 use crate::admin::body::{Json, json, ok};
-use crate::admin::caller::{Asked, Caller, InApp, Named, Seen, State};
+use crate::admin::openapi::{Conflict, Invalid};
 use crate::admin::refusal::Answer;
-use crate::appliance::Appliance;
 use axum::response::Response;
 use http::StatusCode;
-use picloud_model::ids::ScriptId;
-use picloud_model::page::PageRequest;
-use picloud_model::problem::{Code, Problem};
-use picloud_model::script::{ScriptInput, ScriptVersion};
+use picloud_model::page::{Page, PageRequest};
+use picloud_model::script::{RollbackInput, ScriptVersion};
+use picloud_model::version::{RollbackReport, VersionDiff, VersionWithContext};
 use serde::Deserialize;
 
-/// The body of a rollback.
-#[derive(Deserialize)]
+/// What stands after `?` of a difference.
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
-pub(in crate::admin) struct Rollback {
-    version: i64,
-    message: Option<String>,
+pub(in crate::admin) struct DiffQuery {
+    /// The version to compare with; the live one where absent.
+    #[param(minimum = 1)]
+    to: Option<i64>,
 }
 
 /// All of a script's versions, newest first.
+#[utoipa::path(get, path = "/apps/{app}/scripts/{script}/versions", responses((status = 200, body = Page<ScriptVersion>)))]
 pub(in crate::admin) async fn list(
-    state: State,
-    InApp(app): InApp,
+    asked: InApp<may::ReadScripts>,
     Named((_app, name)): Named<(String, String)>,
     Asked(page): Asked<PageRequest>,
 ) -> Answer<Response> {
     super::check_page(&page)?;
-    let (script, _live) = find(&state, &app, &name).await?;
-    Ok(ok(&state.store.versions(script.id, &page).await?))
+    let (script, _live) = find(&asked, &asked.app, &name).await?;
+    Ok(ok(&asked.store.versions(script.id, &page).await?))
 }
 
-/// One of them, with its source.
+/// One version of a script, with its source and what it was live with.
+#[utoipa::path(
+    get,
+    path = "/apps/{app}/scripts/{script}/versions/{version}",
+    responses((status = 200, body = VersionWithContext)),
+)]
 pub(in crate::admin) async fn get(
-    state: State,
-    InApp(app): InApp,
+    asked: InApp<may::ReadScripts>,
     Named((_app, name, version)): Named<(String, String, i64)>,
 ) -> Answer<Response> {
-    let (script, _live) = find(&state, &app, &name).await?;
-    Ok(ok(&find_version(&state, script.id, &name, version).await?))
+    let (script, _live) = find(&asked, &asked.app, &name).await?;
+    let (version, context) = asked.recorded(&script, version).await?;
+    Ok(ok(&VersionWithContext { version, context }))
 }
 
-/// Saves an earlier version again, as a new one: versions are never changed or removed.
-pub(in crate::admin) async fn rollback(
-    state: State,
-    InApp(app): InApp,
-    Named((_app, name)): Named<(String, String)>,
-    Caller(principal): Caller,
-    seen: Seen,
-    Json(rollback): Json<Rollback>,
+/// What differs between a version and another, the live one where none is named.
+#[utoipa::path(
+    get,
+    path = "/apps/{app}/scripts/{script}/versions/{version}/diff",
+    responses((status = 200, body = VersionDiff)),
+)]
+pub(in crate::admin) async fn diff(
+    asked: InApp<may::ReadScripts>,
+    Named((_app, name, version)): Named<(String, String, i64)>,
+    Asked(query): Asked<DiffQuery>,
 ) -> Answer<Response> {
-    let (script, _live) = find(&state, &app, &name).await?;
-    let earlier = find_version(&state, script.id, &name, rollback.version).await?;
-    let source = earlier.source.ok_or_else(|| {
-        Problem::new(
-            Code::Corrupted,
-            format!("the source of `{name}` version {} is not stored any more", rollback.version),
-        )
-    })?;
-    let message = rollback.message.unwrap_or_else(|| format!("back to version {}", rollback.version));
-    let input = ScriptInput { kind: earlier.kind, source, message: Some(message) };
-    // What was live when this was worked out must still be live when it is saved.
-    let expected = seen.expected().or(Some(script.version));
-    let script = state.save_script(&app, &name, input, &principal.name, expected).await?;
-    Ok(json(StatusCode::OK, &script, Some(script.version)))
+    let (script, _live) = find(&asked, &asked.app, &name).await?;
+    let to = query.to.unwrap_or(script.version);
+    Ok(ok(&asked.version_diff(&script, version, to).await?))
 }
 
-async fn find_version(state: &Appliance, script: ScriptId, name: &str, version: i64) -> Answer<ScriptVersion> {
-    let found = state.store.version(script, version).await?;
-    Ok(found.ok_or_else(|| Problem::not_found("version", format_args!("{version}` of script `{name}")))?)
+/// Makes an earlier version live again, with what it was live with; or tells what that would change.
+#[utoipa::path(
+    post,
+    path = "/apps/{app}/scripts/{script}/rollback",
+    responses((status = 200, body = RollbackReport, headers(("ETag"))), Conflict, Invalid),
+)]
+pub(in crate::admin) async fn rollback(
+    asked: InApp<may::WriteScripts>,
+    Named((_app, name)): Named<(String, String)>,
+    seen: Seen,
+    Json(rollback): Json<RollbackInput>,
+) -> Answer<Response> {
+    let (script, _live) = find(&asked, &asked.app, &name).await?;
+    let expected = seen.expected_at(Some(script.version))?;
+    let report = asked.rollback(&asked.app, &name, rollback, expected, &asked.act()).await?;
+    Ok(json(StatusCode::OK, &report, Some(report.script.version)))
 }

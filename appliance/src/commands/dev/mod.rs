@@ -4,13 +4,14 @@ mod folder;
 mod report;
 mod watch;
 
-use super::serve::{end, runtime};
+use super::serve::{end, runtime, say_where};
 use super::{Stopped, signals::Signals, terminal};
 use crate::appliance::{Appliance, Start};
 use crate::config::Config;
 use folder::Unreadable;
 use picloud_model::Code;
 use picloud_model::bundle::DeployReport;
+use picloud_model::principal::{Principal, PrincipalKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -29,12 +30,7 @@ pub(super) fn run(folder: &Path, config: Config) -> Result<(), Stopped> {
         let mut changes = watch::Watch::start(folder)?;
         let on_executions: crate::tasks::history::Watcher = Box::new(report::executions);
         let appliance = Appliance::start(Start { config, dev: true, on_executions: Some(on_executions) }).await?;
-        terminal::say(&format!(
-            "PiCloud {} answers on http://{} (admin socket {})",
-            env!("CARGO_PKG_VERSION"),
-            appliance.ingress_addr(),
-            appliance.admin_socket().display()
-        ));
+        say_where(&appliance);
         keep_out_of_git(appliance.data_dir());
         let author = author();
         let mut shown = Shown::default();
@@ -97,7 +93,8 @@ async fn try_deploy(appliance: &Arc<Appliance>, folder: &Path, author: &str) -> 
         Err(Unreadable::Files(errors)) => return Err(report::diagnostics(&errors)),
     };
     let name = bundle.name.clone();
-    appliance.deploy(bundle, author, false, None).await.map_err(|problem| {
+    let who = Principal { kind: PrincipalKind::Person, name: author.to_owned() };
+    appliance.deploy(bundle, false, None, &appliance.act(who, "dev")).await.map_err(|problem| {
         let others = others(appliance, &name);
         let is_new = others.len() == appliance.registry.all().len();
         // Under its new name, an app with hosts is in the way of itself under the old one.

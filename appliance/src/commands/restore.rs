@@ -1,0 +1,39 @@
+//! `restore`: a backup becomes the data of a machine that has none.
+
+use super::backup::caller;
+use super::serve::runtime;
+use super::{Stopped, terminal};
+use crate::backup::restore::restore;
+use crate::config::Config;
+use picloud_model::audit::Act;
+use picloud_model::clock::{Clock, SystemClock, rfc3339};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Restores `archive` into the data folder of the settings.
+pub(super) fn run(config: &Config, archive: &Path) -> Result<(), Stopped> {
+    terminal::start_log(&config.settings.log, false);
+    let dir = &config.settings.data_dir;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let act = Act { who: caller(), from: "restore".to_owned(), at: clock.now_ms(), message: None };
+    let mut progress = terminal::Progress::new("read");
+    let restored = runtime()?.block_on(restore(archive, dir, clock, &act, &mut |bytes| progress.add(bytes)));
+    let restored = restored.map_err(|error| format!("`{}`: {error}\nnothing was restored", archive.display()))?;
+    drop(progress);
+    let manifest = &restored.manifest;
+    terminal::say(&format!(
+        "{}: {} files, {} of data as of {} on {}",
+        dir.display(),
+        manifest.files.len(),
+        terminal::size(manifest.size_bytes()),
+        rfc3339(manifest.created_at),
+        manifest.node,
+    ));
+    if !restored.audit.intact {
+        let reason = restored.audit.reason.as_deref().unwrap_or("its chain is broken");
+        terminal::complain(&format!(
+            "warning: the audit log in this backup was changed by somebody before the backup was taken: {reason}"
+        ));
+    }
+    Ok(())
+}
