@@ -1,9 +1,11 @@
-//! The repository's tasks: `cargo xtask test | tidy | migrations | picture`.
+//! The repository's tasks: `cargo xtask test | fuzz | api | tidy | migrations | picture`.
 //!
 //! Uses no crate of ours, so that it also works on a tree that does not compile.
 //! To add a task: a file, its `mod` line, and an arm in [`run`] with its line in [`USAGE`].
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "what a task has to say, it says on the terminal")]
 
+mod api;
+mod fuzz;
 mod packages;
 mod picture;
 mod test;
@@ -16,7 +18,9 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 usage: cargo xtask TASK
 
-  test         installs what the tests need, then checks format, lints, docs, tests and tidiness
+  test         installs what the tests need, then checks format, lints, docs, tests, tidiness, and fuzzes
+  fuzz         runs the fuzz targets of fuzz/ for a bounded number of inputs
+  api          tries the admin API against its own OpenAPI document
   tidy         checks the rules of the tree that no compiler knows
   migrations   writes the checksums of new migrations into their CHECKSUMS file
   picture      runs the quickstart of the release build and draws docs/quickstart.svg from what it printed";
@@ -39,6 +43,8 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<()> {
     let root = root()?;
     match task.as_deref() {
         Some("test") => test::run(&root),
+        Some("fuzz") => fuzz::install().and_then(|()| fuzz::run(&root)),
+        Some("api") => api::install(&root).and_then(|()| api::run(&root)),
         Some("tidy") => tidy::run(&root),
         Some("migrations") => tidy::migrations::add_new(&root),
         Some("picture") => picture::run(&root),

@@ -6,9 +6,11 @@ use std::process::{Command, Stdio};
 /// Everything that is needed beside Rust, each with the reason.
 pub(crate) const NEEDED: &[(&str, &str)] = &[
     ("ca-certificates", "cargo fetches crates over TLS"),
+    ("g++", "compiles libFuzzer for the fuzz targets"),
     ("gcc", "compiles the bundled SQLite, and links"),
     ("git", "tidy and the tests run in a clone"),
     ("libc6-dev", "the headers that SQLite includes"),
+    ("python3-venv", "a place for schemathesis, which tries the admin API"),
 ];
 
 /// Prints the list and installs what is missing; does nothing where all is there.

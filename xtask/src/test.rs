@@ -3,7 +3,7 @@
 //! It needs no input and nothing but Rust on the machine; what else it needs, it installs. It stops at the first
 //! step that fails and says what to do about it.
 
-use crate::{packages, tidy};
+use crate::{api, fuzz, packages, tidy};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -54,11 +54,13 @@ const STEPS: &[Step] = &[
 pub(crate) fn run(root: &Path) -> Result<()> {
     let start = Instant::now();
     timed("Debian packages", packages::install_missing)?;
-    timed("tools", install_tools)?;
+    timed("tools", || install_tools(root))?;
     timed("tidy", || tidy::run(root))?;
     for step in STEPS {
         timed(&format!("{} (cargo {})", step.title, step.args.join(" ")), || cargo(root, step))?;
     }
+    timed("fuzzing", || fuzz::run(root))?;
+    timed("API fuzzing", || api::run(root))?;
     println!("\nall of it holds, in {:.0} s", start.elapsed().as_secs_f64());
     Ok(())
 }
@@ -86,7 +88,13 @@ fn cargo(root: &Path, step: &Step) -> Result<()> {
 }
 
 /// The parts of the toolchain and the test runner, installed where they are missing.
-fn install_tools() -> Result<()> {
+fn install_tools(root: &Path) -> Result<()> {
+    install_rust_tools()?;
+    fuzz::install()?;
+    api::install(root)
+}
+
+fn install_rust_tools() -> Result<()> {
     for (component, probe) in [("rustfmt", "fmt"), ("clippy", "clippy")] {
         if packages::runs("cargo", &[probe, "--version"]) {
             println!("   {component} is installed");

@@ -10,6 +10,7 @@ const FOLDERS: &[&str] = &[
     "docs",
     "examples",
     "executor",
+    "fuzz",
     "images",
     "migrations",
     "model",
