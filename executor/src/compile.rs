@@ -5,10 +5,13 @@
 
 use crate::engine;
 use crate::sdk;
-use crate::validate::{self, Import};
+use crate::validate::{self, Import, parts};
 use picloud_model::limits::Limits;
 use picloud_model::script::{Diagnostic, ScriptKind};
 use rhai::{AST, ASTFlags, LexError, ParseErrorType, Position, Stmt};
+
+/// Syntax errors that are told of one source; whoever has more mends these first.
+const SYNTAX_ERRORS_MAX: usize = 50;
 
 /// A compiled source.
 pub(crate) struct Program {
@@ -47,9 +50,9 @@ impl Program {
                 hint: Some("move functions into modules, or raise `source_bytes` in [limits] of app.toml".to_owned()),
             }]);
         }
-        let mut ast = engine::to_compile(limits)
-            .compile(source)
-            .map_err(|error| vec![syntax_error(source, error.err_type(), error.position(), limits)])?;
+        let mut ast = engine::to_compile(limits).compile(source).map_err(|error| {
+            syntax_errors(source, syntax_error(source, error.err_type(), error.position(), limits), limits)
+        })?;
         ast.set_source(name);
         let findings = validate::check(&ast, kind);
         if !findings.errors.is_empty() {
@@ -80,6 +83,23 @@ fn with_constants_exported(ast: &AST) -> AST {
         other => other,
     });
     AST::new(statements.collect::<Vec<_>>(), ast.shared_lib().clone())
+}
+
+/// The first error of `source`, and what is wrong in those of its parts that the parser did not get to.
+fn syntax_errors(source: &str, first: Diagnostic, limits: &Limits) -> Vec<Diagnostic> {
+    let engine = engine::to_compile(limits);
+    let later = parts(source).into_iter().flatten().filter_map(|part| {
+        let error = engine.compile(part.text).err()?;
+        let mut found = syntax_error(part.text, error.err_type(), error.position(), limits);
+        if found.line == 1 {
+            found.column += part.column - 1;
+        }
+        found.line += part.line - 1;
+        Some(found)
+    });
+    let later = later.filter(|found| (found.line, found.column) > (first.line, first.column));
+    let later: Vec<Diagnostic> = later.take(SYNTAX_ERRORS_MAX - 1).collect();
+    std::iter::once(first).chain(later).collect()
 }
 
 /// What Rhai's parser stopped at.

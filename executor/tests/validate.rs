@@ -150,6 +150,12 @@ fn syntax_is_named_where_it_breaks() {
 }
 
 #[test]
+fn every_statement_and_function_that_does_not_parse_is_named_at_once() {
+    let source = "let a = ;\nlet fine = `${a}`;\nfn f() {\n  let b = 1 +;\n}\nfn good() { 1 }\nif a { 1 } else { * }\n  let c = [1, 2 3];\nfine +";
+    insta::assert_snapshot!(checked(ScriptKind::Endpoint, source));
+}
+
+#[test]
 fn a_source_that_is_too_long_is_refused_naming_the_limit() {
     let found = checked(ScriptKind::Endpoint, &"// x\n".repeat(60_000));
     insta::assert_snapshot!(found, @r"

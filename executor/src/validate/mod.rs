@@ -4,10 +4,12 @@
 
 mod imports;
 mod names;
+mod parts;
 mod shape;
 mod walk;
 
 pub use imports::{ImportFault, check_imports};
+pub(crate) use parts::parts;
 
 use crate::compile::Program;
 use crate::sdk;
@@ -24,7 +26,8 @@ pub struct Validated {
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Checks a source without running anything. All that is wrong is named at once, but for syntax: there, the first.
+/// Checks a source without running anything. All that is wrong is named at once; of syntax, the first error of each
+/// statement and function.
 pub fn validate(name: &str, kind: ScriptKind, source: &str, limits: &Limits) -> Result<Validated, Vec<Diagnostic>> {
     let program = Program::compile(name, kind, source, limits)?;
     let imports = program.imports.into_iter().map(|import| import.name).collect();
