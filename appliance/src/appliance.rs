@@ -139,6 +139,7 @@ impl Appliance {
         let (tail, metrics) = (Tail::default(), Arc::new(Metrics::default()));
         let history = history::History::new(Arc::clone(&store), Arc::clone(&vault), tail.clone(), on_executions);
         let expiry = kv_expiry::ExpirySignal::default();
+        let refusals = refusals::Refusals::default();
         let host = Arc::new(StoreHost {
             store: Arc::clone(&store),
             clock: Arc::clone(&clock),
@@ -148,6 +149,7 @@ impl Appliance {
             metrics: Arc::clone(&metrics),
             expiry: expiry.clone(),
             keys: Arc::clone(&keys),
+            refusals: refusals.clone(),
             node: node.clone(),
         });
         let supervisor = worker_of(&config, ingress, &node)?;
@@ -180,7 +182,7 @@ impl Appliance {
             started: Instant::now(),
             admin: admin::Listening::default(),
             https: https.map(Arc::new),
-            refusals: refusals::Refusals::default(),
+            refusals,
             tasks: Mutex::default(),
         });
         appliance.begin_tasks();
@@ -261,6 +263,8 @@ impl Appliance {
 
     /// Writes down now what was refused, for whoever reads the audit log.
     pub async fn refused_now(&self) {
+        // What the worker refused and has not told yet belongs to it as well.
+        self.supervisor.count().await;
         self.refusals.flush(self.store.as_ref(), false).await;
     }
 
@@ -275,8 +279,9 @@ impl Appliance {
         pids.into_iter().flatten().filter_map(|pid| ProcessUsage::of(pid).written_bytes).sum()
     }
 
-    /// What is as it is now, for the metrics.
-    pub fn gauges(&self) -> Gauges {
+    /// What is as it is now, for the metrics; what the worker has counted is told first.
+    pub async fn gauges(&self) -> Gauges {
+        let runs = self.supervisor.count().await;
         let apps = self.registry.all();
         let scripts = || apps.iter().flat_map(|app| &app.scripts);
         Gauges {
@@ -289,6 +294,7 @@ impl Appliance {
             scripts: scripts().count() as u64,
             quarantined: scripts().filter(|script| script.quarantined_after_crashes.is_some()).count() as u64,
             keys: self.keys.count() as u64,
+            runs,
         }
     }
 

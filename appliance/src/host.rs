@@ -7,16 +7,19 @@ use crate::registry::Registry;
 use crate::secrets::Vault;
 use crate::tasks::history::History;
 use crate::tasks::kv_expiry::ExpirySignal;
+use crate::tasks::refusals::{Refusals, STRANGER};
 use async_trait::async_trait;
-use picloud_model::audit::Act;
+use picloud_model::audit::{Act, RefusedAct};
 use picloud_model::clock::{Clock, UnixMs};
 use picloud_model::execution::{Execution, Outcome, Usage};
 use picloud_model::ids::AppId;
+use picloud_model::principal::{Principal, PrincipalKind};
 use picloud_model::problem::{Code, Problem};
 use picloud_model::protocol::{
-    AppSnapshot, Caller, Counts, STATIC_CHUNK_BYTES_MAX, ScriptEntry, ServiceFailure, ServiceReply, ServiceRequest,
-    Snapshot, VersionEntry,
+    AppSnapshot, Caller, Counts, Refusal, STATIC_CHUNK_BYTES_MAX, ScriptEntry, ServiceFailure, ServiceReply,
+    ServiceRequest, Snapshot, VersionEntry,
 };
+use picloud_model::scope::Scope;
 use picloud_model::script::{ModuleVersion, ScriptKind};
 use picloud_orchestrator::supervisor::{Host, HostError, LostRun};
 use picloud_store::{Store, StoreError};
@@ -44,6 +47,8 @@ pub struct StoreHost {
     pub expiry: ExpirySignal,
     /// The API keys.
     pub keys: Arc<KeyRing>,
+    /// What was refused, for the audit log.
+    pub refusals: Refusals,
     /// This machine's name.
     pub node: String,
 }
@@ -72,7 +77,14 @@ impl Host for StoreHost {
     }
 
     fn counts(&self, counts: Counts) {
-        self.keys.were_used(&counts.keys_used, self.clock.now_ms());
+        let now = self.clock.now_ms();
+        self.keys.were_used(&counts.keys_used, now);
+        for refusal in &counts.refusals {
+            self.refusals.push_times(refused_act(refusal, now), refusal.times);
+        }
+        for refusal in &counts.other_refusals {
+            self.refusals.push_others(refused_act(refusal, now), refusal.times);
+        }
         self.metrics.add(&counts, |app| self.app_name(app));
     }
 
@@ -147,7 +159,8 @@ impl StoreHost {
             let module = |it: &ScriptEntry| ModuleVersion { name: it.name.clone(), version: it.version, hash: it.hash };
             modules.map(module).collect()
         };
-        Ok(Some(VersionEntry { kind: found.kind, hash: found.hash, modules }))
+        let quarantined_after_crashes = self.store.quarantined_after_crashes(script.id, version).await?;
+        Ok(Some(VersionEntry { kind: found.kind, hash: found.hash, modules, quarantined_after_crashes }))
     }
 
     /// Counts a crash against a version and, when it is one too many, stops running it.
@@ -214,6 +227,19 @@ impl StoreHost {
 /// it against all of them would quarantine every busy script together with the one at fault.
 fn suspect(runs: &[LostRun]) -> Option<&LostRun> {
     runs.iter().min_by_key(|run| run.started_at)
+}
+
+/// As the audit log has it.
+fn refused_act(refusal: &Refusal, now: UnixMs) -> RefusedAct {
+    let name = refusal.key.clone().unwrap_or_else(|| STRANGER.to_owned());
+    let who = Principal { kind: PrincipalKind::Key, name };
+    RefusedAct {
+        act: Act { who, from: refusal.from.clone(), at: now, message: None },
+        action: Scope::Invoke.to_string(),
+        app: Some(refusal.app.clone()),
+        target: refusal.route.clone(),
+        reason: serde_json::json!({ "code": refusal.code, "detail": refusal.detail }),
+    }
 }
 
 fn failure(code: Code, message: &str) -> ServiceFailure {

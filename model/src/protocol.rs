@@ -47,6 +47,13 @@ pub enum ToParent {
     Executions(Vec<Execution>),
     /// What was counted since the last of these; sent at most once a second and only when there is something.
     Counts(Counts),
+    /// All that was counted before [`ToWorker::Count`] came has been told.
+    Counted {
+        /// [`ToWorker::Count`]'s.
+        id: u64,
+        /// The runs of that moment.
+        runs: RunsNow,
+    },
     /// The answer to [`ToWorker::Run`].
     RunDone {
         /// [`ToWorker::Run`]'s.
@@ -100,6 +107,20 @@ pub enum ToWorker {
     },
     /// Take no new requests, finish those under way, exit.
     Drain,
+    /// Tell now what was counted, then answer with [`ToParent::Counted`]; of several that wait only the last is answered.
+    Count {
+        /// Grows with every one of these.
+        id: u64,
+    },
+}
+
+/// How many runs there are in one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunsNow {
+    /// Runs under way.
+    pub in_flight: u64,
+    /// Requests that wait for one of them to end.
+    pub waiting: u64,
 }
 
 /// Settings of a worker.
@@ -181,6 +202,8 @@ pub struct VersionEntry {
     pub hash: ContentHash,
     /// The modules it reaches, each at the version it was saved with.
     pub modules: Vec<ModuleVersion>,
+    /// How often it took its worker down, once it is not run any more for it.
+    pub quarantined_after_crashes: Option<u32>,
 }
 
 /// An API key as a worker needs it: enough to know one that is shown to it, too little to make one.
@@ -212,6 +235,29 @@ pub struct Counts {
     pub statuses: Vec<(u16, u64)>,
     /// Keys that were shown and let in.
     pub keys_used: Vec<KeyId>,
+    /// Who was not let in; equal ones are one.
+    pub refusals: Vec<Refusal>,
+    /// The last of those that were too many to be told apart, of keys and of strangers: `times` is how many they were.
+    pub other_refusals: Vec<Refusal>,
+}
+
+/// Somebody asked for what needs a key and was not let in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The key's name, where it is one that is known and holds.
+    pub key: Option<String>,
+    /// The client's address.
+    pub from: String,
+    /// The app's name.
+    pub app: String,
+    /// The route's path.
+    pub route: String,
+    /// Why.
+    pub code: Code,
+    /// Why, as a sentence.
+    pub detail: String,
+    /// How often it came.
+    pub times: u64,
 }
 
 /// The runs of one script since the last time.

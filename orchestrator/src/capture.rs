@@ -1,12 +1,13 @@
 //! Execution records and counts on their way to the parent: batched, bounded, and never in the way of a run.
 //!
 //! Kept are failures, runs that logged, and of the plain successes one a second and script. While there is nothing to
-//! send, nothing wakes. Counts go out at most once a second, and only what changed. When the parent does not take them fast enough the oldest go, and their number is logged.
+//! send, nothing wakes. Counts go out at most once a second and when the parent asks, and only what changed. When the
+//! parent does not take records fast enough the oldest go, and that is logged.
 
 use crate::channel::worker_end::WorkerEnd;
 use crate::counting::Counting;
 use picloud_model::execution::Execution;
-use picloud_model::protocol::ToParent;
+use picloud_model::protocol::{RunsNow, ToParent};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -36,14 +37,22 @@ struct Waiting {
     counted: bool,
     /// Before that, no counts are sent.
     counts_due: Option<Instant>,
+    /// The parent has asked for what was counted; the last of its questions answers all.
+    asked: Option<Asked>,
     sending: bool,
     hurry: bool,
+}
+
+/// A question of the parent, and what else is to be in the answer.
+struct Asked {
+    id: u64,
+    runs: RunsNow,
 }
 
 impl Waiting {
     /// How long until there is something to send; `None` while that is nothing.
     fn until_something(&self) -> Option<Duration> {
-        if !self.records.is_empty() {
+        if !self.records.is_empty() || self.asked.is_some() {
             return Some(Duration::ZERO);
         }
         let due = self.counts_due.filter(|_due| !self.hurry);
@@ -53,7 +62,9 @@ impl Waiting {
     /// Whether counts go with the next frame.
     fn take_counted(&mut self) -> bool {
         let now = Instant::now();
-        let take = self.counted && (self.hurry || self.counts_due.is_none_or(|due| due <= now));
+        let due = self.counted && (self.hurry || self.counts_due.is_none_or(|due| due <= now));
+        // Who has asked is told also what is being counted at this moment.
+        let take = due || self.asked.is_some();
         if take {
             self.counted = false;
             self.counts_due = Some(now + COUNTS_EVERY);
@@ -73,12 +84,15 @@ impl Capture {
         });
         std::thread::Builder::new().name("capture".to_owned()).stack_size(256 * 1024).spawn(move || {
             loop {
-                let Batch { records, counted } = sender.next_batch();
+                let Batch { records, counted, asked } = sender.next_batch();
                 if !records.is_empty() {
                     channel.tell_with_room(&ToParent::Executions(records));
                 }
                 if counted && let Some(counts) = counting.take() {
                     channel.tell_with_room(&ToParent::Counts(counts));
+                }
+                if let Some(Asked { id, runs }) = asked {
+                    channel.tell_with_room(&ToParent::Counted { id, runs });
                 }
             }
         })?;
@@ -94,6 +108,12 @@ impl Capture {
         }
         waiting.records.push_back(execution);
         drop(waiting);
+        self.something.notify_one();
+    }
+
+    /// Has all that was counted until now told at once, and then that it was; never waits.
+    pub fn tell_counts(&self, id: u64, runs: RunsNow) {
+        self.lock().asked = Some(Asked { id, runs });
         self.something.notify_one();
     }
 
@@ -124,7 +144,8 @@ impl Capture {
                 Some(left) => self.something.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0,
             };
         }
-        let alone = |waiting: &mut Waiting| !waiting.hurry && waiting.records.len() < BATCH_MAX;
+        let alone =
+            |waiting: &mut Waiting| !waiting.hurry && waiting.asked.is_none() && waiting.records.len() < BATCH_MAX;
         let gathered = self.something.wait_timeout_while(waiting, BATCH_WINDOW, alone);
         waiting = gathered.unwrap_or_else(PoisonError::into_inner).0;
         if std::mem::take(&mut waiting.dropped) > 0 {
@@ -132,7 +153,8 @@ impl Capture {
         }
         waiting.sending = true;
         let count = waiting.records.len().min(BATCH_MAX);
-        Batch { counted: waiting.take_counted(), records: waiting.records.drain(..count).collect() }
+        let counted = waiting.take_counted();
+        Batch { counted, asked: waiting.asked.take(), records: waiting.records.drain(..count).collect() }
     }
 }
 
@@ -141,6 +163,8 @@ struct Batch {
     records: Vec<Execution>,
     /// Whether what was counted goes out as well.
     counted: bool,
+    /// Who is told that it did.
+    asked: Option<Asked>,
 }
 
 #[cfg(test)]

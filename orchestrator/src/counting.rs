@@ -5,8 +5,9 @@
 //! a second ([`crate::capture`]), and an idle worker for nothing. What was not told when a worker dies is lost.
 
 use crate::keyring::RingKey;
+use crate::refusals::Refusals;
 use picloud_model::AppId;
-use picloud_model::protocol::{Counts, DURATION_BUCKETS_US, ScriptCounts};
+use picloud_model::protocol::{Counts, DURATION_BUCKETS_US, Refusal, ScriptCounts};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub struct Counting {
     /// Answers without a run, by status less [`STATUS_MIN`].
     statuses: Vec<AtomicU64>,
     statuses_changed: AtomicBool,
+    refusals: Mutex<Refusals>,
     listener: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
@@ -53,6 +55,7 @@ impl Default for Counting {
             changed: Mutex::default(),
             statuses: (0..STATUSES).map(|_| AtomicU64::new(0)).collect(),
             statuses_changed: AtomicBool::new(false),
+            refusals: Mutex::default(),
             listener: OnceLock::new(),
         }
     }
@@ -91,6 +94,14 @@ impl Counting {
         }
     }
 
+    /// Notes that somebody was not let in.
+    pub(crate) fn refused(&self, refusal: Refusal) {
+        let first = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).add(refusal);
+        if first {
+            self.change(|_changed| {});
+        }
+    }
+
     /// Takes all that is to be told, if there is anything.
     pub(crate) fn take(&self) -> Option<Counts> {
         let Changed { scripts, keys, .. } = std::mem::take(&mut *self.lock());
@@ -104,6 +115,8 @@ impl Counting {
             let taken = (STATUS_MIN..).zip(&self.statuses).map(|(status, counter)| (status, counter.swap(0, SeqCst)));
             counts.statuses = taken.filter(|(_status, count)| *count > 0).collect();
         }
+        let refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner).take();
+        (counts.refusals, counts.other_refusals) = refusals;
         (counts != Counts::default()).then_some(counts)
     }
 

@@ -15,6 +15,7 @@ pub mod parking;
 pub mod path;
 pub mod previews;
 pub mod problem_response;
+mod refusals;
 pub mod route_table;
 pub mod run;
 pub mod services;

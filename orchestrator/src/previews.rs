@@ -77,6 +77,14 @@ impl Previews {
             let detail = format!("`{}` was a module at version {version}, and modules are not run", live.name);
             return Err(Problem::new(Code::Invalid, detail).hint("name a version that is an endpoint"));
         }
+        if let Some(crashes) = found.quarantined_after_crashes {
+            // Not kept: a release of a version that is not live changes no snapshot.
+            let detail = format!(
+                "version {version} of script `{}` of app `{}` took its worker down {crashes} times and is not run any more",
+                live.name, app.name
+            );
+            return Err(Problem::new(Code::WorkerLost, detail).hint("name another version, or none for the live one"));
+        }
         let preview = Arc::new(Preview::of(app, live, version, found));
         self.keep(name, &preview);
         Ok(preview)
@@ -106,7 +114,7 @@ impl Previews {
 
 impl Preview {
     fn of(app: &Arc<AppSnapshot>, live: &ScriptEntry, version: i64, found: VersionEntry) -> Self {
-        let VersionEntry { kind, hash, modules } = found;
+        let VersionEntry { kind, hash, modules, quarantined_after_crashes: _not } = found;
         let entry = ScriptEntry { name: live.name.clone(), kind, version, hash, quarantined_after_crashes: None };
         let modules = modules.into_iter().map(|module| {
             let found = ScriptRef {
@@ -167,7 +175,12 @@ mod tests {
             self.asked.fetch_add(1, Ordering::Relaxed);
             let units = ModuleVersion { name: "units".to_owned(), version: 3, hash: ContentHash::of(b"units") };
             let kind = if version == 666 { ScriptKind::Module } else { ScriptKind::Endpoint };
-            let entry = VersionEntry { kind, hash: ContentHash::of(b"then"), modules: vec![units] };
+            let entry = VersionEntry {
+                kind,
+                hash: ContentHash::of(b"then"),
+                modules: vec![units],
+                quarantined_after_crashes: (version == 99).then_some(3),
+            };
             async move { Ok((version < 1_000).then_some(entry)) }.boxed()
         }
     }
@@ -191,6 +204,7 @@ mod tests {
         }
         assert_eq!(previews.kept.lock().unwrap().by_name.len(), PREVIEWS_MAX);
         assert_eq!(previews.find(&kitchen, live, 1_000).await.err().unwrap().code, Code::NotFound);
+        assert_eq!(previews.find(&kitchen, live, 99).await.err().unwrap().code, Code::WorkerLost);
         assert_eq!(previews.find(&kitchen, live, 666).await.err().unwrap().code, Code::Invalid);
     }
 }

@@ -188,9 +188,10 @@ async fn serve(parts: Parts, mut inbox: mpsc::Receiver<ToWorker>) -> Result<(), 
     let capture = Capture::start(Arc::clone(&channel), Arc::clone(&counting))
         .map_err(|error| WorkerError::Io { what: "start capture", error })?;
     let (drain, mut draining) = watch::channel(false);
+    let gate = Gate::new(settings.concurrency as usize, parts.in_flight, parts.parking);
     let runner = Runner::new(RunnerParts {
         executor: executor(&channel, &settings),
-        gate: Gate::new(settings.concurrency as usize, parts.in_flight, parts.parking),
+        gate: Arc::clone(&gate),
         takeovers: parts.takeovers,
         capture: Arc::clone(&capture),
         counting: Arc::clone(&counting),
@@ -228,6 +229,7 @@ async fn serve(parts: Parts, mut inbox: mpsc::Receiver<ToWorker>) -> Result<(), 
                     channel.tell(&ToParent::RunDone { id, result });
                 });
             }
+            ToWorker::Count { id } => capture.tell_counts(id, gate.now()),
             ToWorker::Drain => break,
             ToWorker::Start(_) | ToWorker::Reply { .. } => tracing::warn!("a frame came at a time it means nothing"),
         }

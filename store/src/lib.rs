@@ -231,6 +231,8 @@ pub trait Scripts: Send + Sync {
         quarantine_after: u32,
         act: &Act,
     ) -> Result<u32>;
+    /// How often runs of a version took their worker down, where it is quarantined for it; also of one that is not live.
+    async fn quarantined_after_crashes(&self, script: ScriptId, version: i64) -> Result<Option<u32>>;
     /// Lifts the quarantine and forgets the crashes. Answers whether there was one.
     async fn release_script(&self, app: AppId, script: &str, act: &Act) -> Result<bool>;
     /// What a version was live with; `None` where the version does not exist.

@@ -11,7 +11,7 @@ pub use process::ProcessUsage;
 pub use text::Form;
 
 use counted::Counted;
-use picloud_model::protocol::Counts;
+use picloud_model::protocol::{Counts, RunsNow};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What is as it is at one moment, gathered by whoever asks.
@@ -35,6 +35,8 @@ pub struct Gauges {
     pub quarantined: u64,
     /// API keys.
     pub keys: u64,
+    /// Runs at this moment, where the worker told in time.
+    pub runs: Option<RunsNow>,
 }
 
 /// Runs since the start.

@@ -2,7 +2,7 @@
 
 use super::counted::{Counted, Runs};
 use super::{Gauges, ProcessUsage};
-use picloud_model::protocol::DURATION_BUCKETS_US;
+use picloud_model::protocol::{DURATION_BUCKETS_US, RunsNow};
 use picloud_model::script::SDK_VERSION;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text};
@@ -111,6 +111,18 @@ impl Moment {
         counters(out, "process_written_bytes", "Bytes that the disk had to write, since the process started", written)
     }
 
+    /// Left out where no worker told.
+    fn runs_now(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(RunsNow { in_flight, waiting }) = self.gauges.runs else { return Ok(()) };
+        for (name, help, value) in [
+            ("runs_in_flight", "Runs under way at this moment", in_flight),
+            ("runs_waiting", "Requests that wait at this moment for a run to end", waiting),
+        ] {
+            ConstGauge::new(value).encode(out.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+        }
+        Ok(())
+    }
+
     fn appliance(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let Gauges {
             uptime_s,
@@ -122,6 +134,7 @@ impl Moment {
             scripts,
             quarantined,
             keys,
+            runs: _in_runs_now,
         } = &self.gauges;
         for (name, help, value) in [
             ("uptime_seconds", "Time since the appliance started", *uptime_s),
@@ -155,6 +168,7 @@ impl Moment {
 impl Collector for Moment {
     fn encode(&self, mut out: DescriptorEncoder<'_>) -> fmt::Result {
         self.runs(&mut out)?;
+        self.runs_now(&mut out)?;
         self.written(&mut out)?;
         self.processes(&mut out)?;
         self.appliance(&mut out)
@@ -251,6 +265,7 @@ mod tests {
             scripts: 1,
             quarantined: 0,
             keys: 1,
+            runs: Some(RunsNow { in_flight: 3, waiting: 2 }),
         };
         let text = |form| {
             let (counted, gauges) = (counted.clone(), gauges.clone());

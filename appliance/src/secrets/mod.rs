@@ -80,11 +80,15 @@ impl Vault {
             tracing::error!(app = %app_name, script, secret = name, "a secret cannot be read: {}", problem.detail);
             Problem::new(problem.code, format!("secret `{name}` cannot be read: {}", problem.detail))
         })?;
-        let set = format!("picloud --app {app_name} secrets set {name} --script {script}");
+        let command = |verb| format!("picloud --app {app_name} secrets {verb} {name} --script {script}");
         match opened.secrets.get(name) {
-            None => Err(Problem::new(Code::NotFound, format!("secret `{name}` does not exist; set it: {set}"))),
+            None => {
+                let detail = format!("secret `{name}` does not exist; set it: {}", command("set"));
+                Err(Problem::new(Code::NotFound, detail))
+            }
             Some((secret, _value)) if !secret.is_granted_to(script) => {
-                let detail = format!("secret `{name}` is not granted to script `{script}`; grant it: {set}");
+                let grant = command("grant");
+                let detail = format!("secret `{name}` is not granted to script `{script}`; grant it: {grant}");
                 Err(Problem::new(Code::Forbidden, detail))
             }
             Some((_secret, Ok(value))) => Ok(value.to_string()),

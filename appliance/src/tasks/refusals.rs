@@ -62,9 +62,23 @@ struct Again {
 impl Refusals {
     /// Takes one. Never blocks.
     pub fn push(&self, refused: RefusedAct) {
+        self.push_times(refused, 1);
+    }
+
+    /// Takes one that came so many times. Never blocks.
+    pub fn push_times(&self, refused: RefusedAct, times: u64) {
+        self.with(refused, |waiting, refused| waiting.take(refused, times));
+    }
+
+    /// Takes so many that are not told apart, of which this is the last. Never blocks.
+    pub fn push_others(&self, last: RefusedAct, times: u64) {
+        self.with(last, |waiting, last| waiting.take_others(last, times));
+    }
+
+    fn with(&self, refused: RefusedAct, take: impl FnOnce(&mut Waiting, RefusedAct)) {
         let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let is_stranger = refused.act.who.name == STRANGER;
-        waiting[usize::from(is_stranger)].take(refused);
+        take(&mut waiting[usize::from(is_stranger)], refused);
         drop(waiting);
         self.0.arrived.notify_one();
     }
@@ -96,7 +110,7 @@ impl Waiting {
         Self { span, began: None, seen: HashMap::new(), new: Vec::new(), more: None }
     }
 
-    fn take(&mut self, refused: RefusedAct) {
+    fn take(&mut self, refused: RefusedAct, times: u64) {
         self.began.get_or_insert_with(Instant::now);
         let key = (
             refused.act.who.name.clone(),
@@ -106,15 +120,20 @@ impl Waiting {
             refused.target.clone(),
         );
         if let Some(again) = self.seen.get_mut(&key) {
-            again.times += 1;
+            again.times += times;
             again.last = refused;
         } else if self.seen.len() < ENTRIES_MAX {
             self.new.push(refused.clone());
-            self.seen.insert(key, Again { last: refused, times: 0 });
+            self.seen.insert(key, Again { last: refused, times: times.saturating_sub(1) });
         } else {
-            let times = self.more.take().map_or(0, |(_last, times)| times);
-            self.more = Some((refused, times + 1));
+            self.take_others(refused, times);
         }
+    }
+
+    fn take_others(&mut self, last: RefusedAct, times: u64) {
+        self.began.get_or_insert_with(Instant::now);
+        let before = self.more.take().map_or(0, |(_last, times)| times);
+        self.more = Some((last, before + times));
     }
 
     fn due(&mut self, all: bool, now: Instant) -> Vec<RefusedAct> {
@@ -171,7 +190,7 @@ mod tests {
         let mut waiting = Waiting::new(SPAN);
         let began = Instant::now();
         for from in ["10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.1"] {
-            waiting.take(refused(from, "kv.read"));
+            waiting.take(refused(from, "kv.read"), 1);
         }
         let now = waiting.due(false, began);
         assert_eq!(now.iter().map(|entry| entry.act.from.as_str()).collect::<Vec<_>>(), ["10.0.0.1", "10.0.0.2"]);
@@ -187,7 +206,7 @@ mod tests {
         let mut waiting = Waiting::new(SPAN);
         let began = Instant::now();
         for n in 0..10_000 {
-            waiting.take(refused(&format!("10.0.{}.{}", n / 256, n % 256), "kv.read"));
+            waiting.take(refused(&format!("10.0.{}.{}", n / 256, n % 256), "kv.read"), 1);
         }
         assert_eq!(waiting.due(false, began).len(), ENTRIES_MAX);
         let rest = waiting.due(false, began + 2 * SPAN);

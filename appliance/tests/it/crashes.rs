@@ -1,6 +1,7 @@
 //! Killed processes: nothing acknowledged is lost, and nothing stays stuck.
 
 use crate::hello;
+use crate::https::make_key;
 use crate::support::{Appliance, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -74,6 +75,16 @@ fn a_new_version_leaves_the_quarantine_behind() {
     until("the script is in quarantine", || appliance.get("/kitchen").status == 502);
     appliance.deploy(&hello("kitchen", "\"mended\""));
     assert_eq!(appliance.get("/kitchen").text(), "mended");
+    let (_, key) = make_key(&appliance, "tester", &["invoke"]);
+    let bearer = format!("Bearer {key}");
+    let version = |version| {
+        let headers = [("authorization", bearer.as_str()), ("x-picloud-version", version)];
+        appliance.send("GET", "/kitchen", &headers, b"")
+    };
+    assert_eq!(version("2").text(), "mended");
+    let refused = version("1");
+    assert_eq!((refused.status, &refused.json()["code"]), (502, &json!("worker-lost")), "{}", refused.text());
+    assert!(refused.text().contains("version 1") && refused.text().contains("3 times"), "{}", refused.text());
 }
 
 #[test]

@@ -211,6 +211,45 @@ fn whoever_tries_wrong_keys_has_to_wait_and_whoever_has_one_does_not() {
 }
 
 #[test]
+fn whoever_is_refused_at_a_route_is_in_the_audit_log_without_the_key() {
+    let data = tempdir().unwrap();
+    let appliance = Appliance::serve(data.path());
+    appliance.deploy(&guarded());
+    let (_, reader) = make_key(&appliance, "reader", &["script:write@garden"]);
+    let ask = |headers: &[(&str, &str)]| appliance.send("GET", "/kitchen", headers, b"").status;
+    let (wrong, lacking) = ("Bearer picloud_wrong", format!("Bearer {reader}"));
+    assert_eq!(ask(&[("authorization", wrong)]), 401);
+    assert_eq!((0..3).map(|_| ask(&[("authorization", &lacking)])).collect::<Vec<_>>(), [403; 3]);
+    assert_eq!(ask(&[("authorization", &lacking), ("x-picloud-version", "1")]), 403);
+    let refusals = || appliance.admin("GET", "/audit?outcome=refused&app=kitchen", "").json();
+    until("the worker tells in time", || refusals()["items"].as_array().is_some_and(|items| items.len() >= 2));
+    let audit = refusals();
+    let mut entries: Vec<&Value> = audit["items"].as_array().unwrap().iter().collect();
+    entries.sort_by_key(|entry| entry["who"]["name"].to_string());
+    let told: Vec<Value> = entries
+        .iter()
+        .map(|entry| {
+            json!([
+                entry["who"]["name"],
+                entry["who"]["kind"],
+                entry["from"],
+                entry["action"],
+                entry["target"],
+                entry["after"]["code"]
+            ])
+        })
+        .collect();
+    let of = |who: &str, code: &str| json!([who, "key", "127.0.0.1", "invoke", "/", code]);
+    assert_eq!(told, [of("reader", "forbidden"), of("unknown", "unauthenticated")], "{audit}");
+    assert!(!audit.to_string().contains("picloud_wrong") && !audit.to_string().contains(&reader), "{audit}");
+    // Further ones, and those without a key, are counted with them.
+    assert!((0..100).all(|_| ask(&[]) == 401));
+    assert!((0..20).all(|_| ask(&[("authorization", wrong)]) != 200));
+    assert_eq!(refusals()["items"].as_array().unwrap().len(), 2);
+    assert_eq!(appliance.admin("GET", "/audit/verify", "").json()["intact"], true);
+}
+
+#[test]
 fn changes_over_the_network_are_in_the_audit_log_under_the_keys_name_and_address() {
     let data = tempdir().unwrap();
     let appliance = Appliance::serve(data.path());

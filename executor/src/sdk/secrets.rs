@@ -47,13 +47,13 @@ fn get(context: NativeCallContext, name: Dynamic) -> Result<Dynamic, RhaiError> 
 /// Says what is missing and the command that helps; the far side only knows that it is missing.
 fn refused(run: &RunState, name: &str, failure: &ServiceFailure) -> RhaiError {
     let (app, script) = (&run.call.app, &run.call.script);
-    let (why, command) = match failure.code {
+    let (why, say, verb) = match failure.code {
         // The port gave up because the time was up, which cannot be caught.
         Code::Deadline => return run.stop(run.deadline()),
-        Code::NotFound => (format!("app `{app}` has no secret `{name}`"), "set it with"),
-        Code::Forbidden => (format!("secret `{name}` is not granted to script `{script}`"), "grant it with"),
+        Code::NotFound => (format!("app `{app}` has no secret `{name}`"), "set it with", "set"),
+        Code::Forbidden => (format!("secret `{name}` is not granted to script `{script}`"), "grant it with", "grant"),
         _ => return service(FUNCTION, failure),
     };
-    let message = format!("{FUNCTION}: {why}: {command} `picloud --app {app} secrets set {name} --script {script}`");
+    let message = format!("{FUNCTION}: {why}: {say} `picloud --app {app} secrets {verb} {name} --script {script}`");
     catchable(KIND_SERVICE, failure.code, message)
 }

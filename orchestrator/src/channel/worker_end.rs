@@ -91,6 +91,7 @@ enum Address {
     Reply { id: u64 },
     Run,
     Drain,
+    Count,
 }
 
 /// A lock whose holder panicked guards plain data that is still whole here.
@@ -466,6 +467,7 @@ mod tests {
         let reply = ToWorker::Reply { id: 300, result: Ok(ServiceReply::Source(None)) };
         assert!(matches!(address(reply), Address::Reply { id: 300 }));
         assert!(matches!(address(ToWorker::Drain), Address::Drain));
+        assert!(matches!(address(ToWorker::Count { id: 300 }), Address::Count));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use picloud_model::backoff::Backoff;
 use picloud_model::clock::Clock;
 use picloud_model::key::hash_of_key;
 use picloud_model::principal::{Principal, PrincipalKind};
-use picloud_model::protocol::AppSnapshot;
+use picloud_model::protocol::{AppSnapshot, Refusal};
 use picloud_model::scope::{Scope, allows};
 use picloud_model::{Code, Problem};
 use std::net::{IpAddr, Ipv4Addr};
@@ -91,11 +91,34 @@ impl Access {
             _ if entrance.needs == Needs::Nothing => {
                 Ok(Admitted { principal: None, hide_authorization: known.is_some() })
             }
-            Some(key) if !expired => Err(lacks_scope(entrance, &key.entry.name)),
-            Some(key) => Err(self.failed(entrance, &format!("the API key `{}` has expired", key.entry.name))),
-            None if shown.is_some() => Err(self.failed(entrance, "the API key is not known, or has been revoked")),
-            None => Err(needs_key(entrance)),
+            Some(key) if !expired => {
+                let name = &key.entry.name;
+                Err(self.note(entrance, Some(name), lacks_scope(entrance, name)))
+            }
+            Some(key) => {
+                let why = format!("the API key `{}` has expired", key.entry.name);
+                Err(self.note(entrance, None, self.failed(entrance, &why)))
+            }
+            None if shown.is_some() => {
+                let problem = self.failed(entrance, "the API key is not known, or has been revoked");
+                Err(self.note(entrance, None, problem))
+            }
+            None => Err(self.note(entrance, None, needs_key(entrance))),
         }
+    }
+
+    /// Notes a refusal for the audit log. What was shown as a key is told to nobody.
+    fn note(&self, entrance: &Entrance<'_>, key: Option<&str>, problem: Problem) -> Problem {
+        self.counting.refused(Refusal {
+            key: key.map(str::to_owned),
+            from: entrance.remote.to_owned(),
+            app: entrance.app.name.clone(),
+            route: entrance.route.to_owned(),
+            code: problem.code,
+            detail: problem.detail.clone(),
+            times: 1,
+        });
+        problem
     }
 
     fn welcome(&self, key: &Arc<RingKey>, remote: &str) -> Admitted {
@@ -244,6 +267,21 @@ mod tests {
         gate.clock.advance(1);
         table += &format!("expired: {}", shown(gate.admit(Needs::Route, "Bearer picloud_late", "198.51.100.1")));
         insta::assert_snapshot!(table);
+    }
+
+    #[test]
+    fn who_was_refused_is_told_without_the_key() {
+        let gate = Gate::new();
+        for authorization in ["", "Bearer picloud_wrong", "Bearer picloud_there", "Bearer picloud_there"] {
+            assert!(gate.admit(Needs::Route, authorization, "192.0.2.1").is_err());
+        }
+        assert!(gate.admit(Needs::Nothing, "Bearer picloud_wrong", "192.0.2.1").is_ok());
+        let counts = gate.access.counting.take().unwrap();
+        let told: Vec<_> = counts.refusals.iter().map(|one| (one.key.as_deref(), one.code, one.times)).collect();
+        assert_eq!(told, [(Some("there"), Code::Forbidden, 2), (None, Code::Unauthenticated, 2)]);
+        let one = &counts.refusals[0];
+        assert_eq!((one.from.as_str(), one.app.as_str(), one.route.as_str()), ("192.0.2.1", "kitchen", "/x"));
+        assert!(!format!("{counts:?}").contains("picloud_"), "{counts:?}");
     }
 
     #[test]

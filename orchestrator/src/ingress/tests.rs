@@ -90,7 +90,12 @@ impl Versions for TwoVersions {
         _: &str,
         version: i64,
     ) -> BoxFuture<'static, Result<Option<VersionEntry>, ServiceFailure>> {
-        let entry = VersionEntry { kind: ScriptKind::Endpoint, hash: ContentHash::of(b"1"), modules: Vec::new() };
+        let entry = VersionEntry {
+            kind: ScriptKind::Endpoint,
+            hash: ContentHash::of(b"1"),
+            modules: Vec::new(),
+            quarantined_after_crashes: None,
+        };
         async move { Ok((version <= 2).then_some(entry)) }.boxed()
     }
 }

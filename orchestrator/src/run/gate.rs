@@ -9,6 +9,7 @@
 
 use crate::inflight::{InFlight, LostRun};
 use crate::parking::{Client, Parking};
+use picloud_model::protocol::RunsNow;
 use picloud_model::{Code, Problem};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -74,6 +75,12 @@ impl Gate {
     /// Runs that may be under way at once.
     pub fn under_way_max(&self) -> usize {
         self.in_flight.slots()
+    }
+
+    /// The runs of this moment.
+    pub fn now(&self) -> RunsNow {
+        let in_flight = self.in_flight.slots().saturating_sub(self.under_way.available_permits());
+        RunsNow { in_flight: in_flight as u64, waiting: self.waiting.load(Ordering::Relaxed) as u64 }
     }
 
     /// A permit, now or within a moment; else 503.

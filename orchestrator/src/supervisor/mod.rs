@@ -15,8 +15,8 @@ pub use crate::inflight::LostRun;
 use nix::sys::socket::{Backlog, listen};
 use picloud_model::execution::Execution;
 use picloud_model::protocol::{
-    AppSnapshot, Caller, Counts, KeyEntry, RunRequest, RunResult, ServiceFailure, ServiceReply, ServiceRequest,
-    Snapshot, ToWorker, WorkerSettings,
+    AppSnapshot, Caller, Counts, KeyEntry, RunRequest, RunResult, RunsNow, ServiceFailure, ServiceReply,
+    ServiceRequest, Snapshot, ToWorker, WorkerSettings,
 };
 use picloud_model::{AppId, Code, Problem};
 use session::{Ended, Session};
@@ -32,6 +32,8 @@ use tokio::task::JoinHandle;
 const INGRESS_BACKLOG: i32 = 1024;
 /// Longest wait until a worker answers from a change.
 const APPLY_MAX: Duration = Duration::from_secs(2);
+/// Longest wait for a worker to tell what it has counted.
+const COUNT_MAX: Duration = Duration::from_millis(200);
 /// Longest time for runs under way to end when the worker is to stop.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// Starts that may fail in a row before the very first worker is given up.
@@ -183,6 +185,13 @@ impl Supervisor {
             let ms = timeout.as_millis();
             Err(Problem::new(Code::Deadline, format!("script `{script}` gave no result within {ms} ms")))
         })
+    }
+
+    /// Has the worker tell the host at once what it has counted, and answers with the runs of this moment; `None` where
+    /// no worker tells in time.
+    pub async fn count(&self) -> Option<RunsNow> {
+        let State::Ready(session) = self.shared.state.borrow().clone() else { return None };
+        tokio::time::timeout(COUNT_MAX, session.count()).await.ok()?
     }
 
     /// Lets the runs under way end, then ends the worker; returns once it is gone.

@@ -8,7 +8,7 @@ use crate::inflight::LostRun;
 use crate::parking::ParkedClient;
 use nix::sys::signal::Signal;
 use picloud_model::protocol::{
-    Caller, RunRequest, RunResult, ServiceFailure, ServiceReply, ServiceRequest, ToParent, ToWorker,
+    Caller, RunRequest, RunResult, RunsNow, ServiceFailure, ServiceReply, ServiceRequest, ToParent, ToWorker,
 };
 use picloud_model::{Code, Problem};
 use std::collections::HashMap;
@@ -40,6 +40,9 @@ pub(super) struct Session {
     said: watch::Sender<Said>,
     runs: Mutex<Option<HashMap<u64, oneshot::Sender<RunResult>>>>,
     next_run: AtomicU64,
+    /// The last answer to [`ToWorker::Count`].
+    counted: watch::Sender<(u64, RunsNow)>,
+    next_count: AtomicU64,
 }
 
 /// How far a worker has come.
@@ -89,6 +92,16 @@ impl Session {
             Err(FrameError::Closed) => Err(lost()),
             Err(error) => Err(Problem::new(Code::TooLarge, error.to_string())),
         }
+    }
+
+    /// Has the worker tell what it has counted, and waits until it has; `None` when it cannot be asked.
+    pub(super) async fn count(&self) -> Option<RunsNow> {
+        let mut counted = self.counted.subscribe();
+        let id = self.next_count.fetch_add(1, Ordering::Relaxed);
+        self.outgoing.send(&ToWorker::Count { id }).await.ok()?;
+        // A later answer is as good. That the worker is gone is for whoever waits to see by the time.
+        let counted = counted.wait_for(|(answered, _runs)| *answered >= id).await;
+        counted.ok().map(|counted| counted.1)
     }
 
     fn lock_runs(&self) -> std::sync::MutexGuard<'_, Option<HashMap<u64, oneshot::Sender<RunResult>>>> {
@@ -145,6 +158,11 @@ impl Answerer for Listener {
             ToParent::Applied { revision } => drop(self.said.send_replace(Said::Applied(revision))),
             ToParent::Executions(executions) => self.host.executions(executions),
             ToParent::Counts(counts) => self.host.counts(counts),
+            ToParent::Counted { id, runs } => {
+                if let Some(session) = self.session.upgrade() {
+                    session.counted.send_replace((id, runs));
+                }
+            }
             ToParent::RunDone { id, result } => {
                 if let Some(session) = self.session.upgrade()
                     && let Some(waiting) = session.lock_runs().as_mut().and_then(|runs| runs.remove(&id))
@@ -177,7 +195,14 @@ pub(super) async fn live(
         let listener = Listener { host: Arc::clone(&shared.host), said: said.clone(), session: session.clone() };
         let (outgoing, serving) = open(channel, listener);
         serve = Some(serving);
-        Session { outgoing, said, runs: Mutex::new(Some(HashMap::new())), next_run: AtomicU64::new(1) }
+        Session {
+            outgoing,
+            said,
+            runs: Mutex::new(Some(HashMap::new())),
+            next_run: AtomicU64::new(1),
+            counted: watch::channel((0, RunsNow::default())).0,
+            next_count: AtomicU64::new(1),
+        }
     });
     let serve = serve.expect("set in the closure above");
     let how = tokio::select! {

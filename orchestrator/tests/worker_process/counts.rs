@@ -4,7 +4,8 @@ use crate::client::{get, until};
 use crate::fake_host::{FakeHost, serve};
 use picloud_model::AppId;
 use picloud_model::limits::Limits;
-use picloud_model::protocol::{Counts, RunHttp, RunRequest, ScriptCounts};
+use picloud_model::protocol::{Counts, RunHttp, RunRequest, RunsNow, ScriptCounts};
+use picloud_orchestrator::supervisor::Supervisor;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -70,4 +71,30 @@ pub(crate) async fn what_was_counted_last_is_told_when_the_worker_stops() {
     get(address, "/demo/good").await;
     supervisor.stop().await;
     assert_eq!(told(&host.counts.borrow(), "good").0, 2);
+}
+
+/// On a busy machine an answer may come too late, which is no answer.
+async fn now(supervisor: &Supervisor) -> RunsNow {
+    loop {
+        if let Some(now) = supervisor.count().await {
+            return now;
+        }
+    }
+}
+
+pub(crate) async fn whoever_asks_is_told_all_that_was_counted_and_how_many_runs_there_are() {
+    let stalls = r#"kv::collection("c").has("k")"#;
+    let (host, supervisor, address) = serve(Limits::default(), &[("good", "1"), ("stalls", stalls)]).await;
+    for asked in 1..=20 {
+        get(address, "/demo/good").await;
+        assert_eq!(now(&supervisor).await, RunsNow::default(), "the run is over when its answer is there");
+        assert_eq!(told(&host.counts.borrow(), "good").0, asked);
+    }
+    let stalled = tokio::spawn(async move { get(address, "/demo/stalls").await });
+    until(&host.stalled, |count| *count == 1).await;
+    let stalls = RunsNow { in_flight: 1, waiting: 0 };
+    assert_eq!(tokio::join!(now(&supervisor), now(&supervisor)), (stalls, stalls), "several who ask are all answered");
+    stalled.abort();
+    supervisor.stop().await;
+    assert_eq!(supervisor.count().await, None, "and nobody waits for a worker that is not there");
 }

@@ -150,7 +150,8 @@ impl FakeHost {
             .iter()
             .map(|(name, source)| ModuleVersion { name: (*name).to_owned(), version: 1, hash: keep(source) })
             .collect();
-        let entry = VersionEntry { kind: ScriptKind::Endpoint, hash: keep(source), modules };
+        let entry =
+            VersionEntry { kind: ScriptKind::Endpoint, hash: keep(source), modules, quarantined_after_crashes: None };
         state.versions.insert((script.to_owned(), version), entry);
     }
 }

@@ -47,6 +47,7 @@ const TESTS: &[(&str, Test)] = tests! {
     preview::another_version_of_a_quarantined_script_answers,
     counts::every_run_is_counted_once_and_told_at_most_once_a_second,
     counts::runs_asked_for_are_counted_and_drafts_are_not,
+    counts::whoever_asks_is_told_all_that_was_counted_and_how_many_runs_there_are,
     counts::what_was_counted_last_is_told_when_the_worker_stops,
     secrets::a_secret_reaches_the_script_it_is_granted_to_and_its_new_value_the_next_call,
     secrets::what_is_kept_of_a_run_and_its_problem_do_not_hold_the_secret,

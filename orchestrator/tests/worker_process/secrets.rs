@@ -23,7 +23,7 @@ pub(crate) async fn a_secret_reaches_the_script_it_is_granted_to_and_its_new_val
     let other = get(address, "/demo/other").await.json();
     assert_eq!(other["code"], "forbidden");
     let message = other["message"].as_str().unwrap();
-    assert!(message.contains("picloud --app demo secrets set token --script other"), "{message}");
+    assert!(message.contains("picloud --app demo secrets grant token --script other"), "{message}");
     assert_eq!(get(address, "/demo/missing").await.body, "not-found");
     supervisor.stop().await;
 }

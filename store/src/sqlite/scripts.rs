@@ -132,6 +132,17 @@ impl Scripts for SqliteStore {
         self.write(move |tx| count_crash(tx, &crash, &act)).await
     }
 
+    async fn quarantined_after_crashes(&self, script: ScriptId, version: i64) -> Result<Option<u32>> {
+        self.read(move |conn| {
+            let mut select = conn.prepare_cached(
+                "SELECT crashes FROM script_crashes
+                 WHERE script_id = ?1 AND version = ?2 AND quarantined_at IS NOT NULL",
+            )?;
+            Ok(select.query_row([script.0, version], |row| row.get(0)).optional()?)
+        })
+        .await
+    }
+
     async fn release_script(&self, app: AppId, script: &str, act: &Act) -> Result<bool> {
         let (name, act) = (script.to_owned(), act.clone());
         self.write(move |tx| {

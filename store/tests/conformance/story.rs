@@ -52,6 +52,8 @@ pub(crate) async fn a_newcomers_first_day(store: Arc<dyn Store>) {
     let back = importing(endpoint("sign", &old.source.unwrap()), &["html_parts"]);
     let sign = store.save_script(app.id, &back, Some(2), &act()).await.unwrap();
     assert_eq!((sign.version, sign.quarantine), (3, None));
+    assert_eq!(store.quarantined_after_crashes(sign.id, 2).await.unwrap(), Some(3), "it stays what it is");
+    assert_eq!(store.quarantined_after_crashes(sign.id, 3).await.unwrap(), None);
 
     // She takes it all away; what it did can still be read.
     assert!(store.delete_app(app.id, None, &act()).await.unwrap());

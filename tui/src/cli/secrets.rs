@@ -38,13 +38,20 @@ enum Verb {
         #[command(flatten)]
         granted: Granted,
     },
-    /// Say which scripts may read a secret; its value stays
-    #[command(after_help = "Example:\n  picloud secrets grant API_TOKEN --script weather --script report")]
+    /// Let further scripts read a secret; its value stays, and so do those that may read it
+    #[command(after_help = GRANT_HELP)]
     Grant {
         /// Its name
         name: String,
-        #[command(flatten)]
-        granted: Granted,
+        /// A script that is to read it; may be given more than once
+        #[arg(long = "script", value_name = "SCRIPT", conflicts_with = "every_script")]
+        scripts: Vec<String>,
+        /// Every script of the app may read it
+        #[arg(long, conflicts_with = "only")]
+        every_script: bool,
+        /// No other script than these may read it any more
+        #[arg(long)]
+        only: bool,
     },
     /// Delete a secret
     #[command(after_help = "Example:\n  picloud secrets delete API_TOKEN")]
@@ -62,7 +69,12 @@ Examples:
   picloud secrets set API_TOKEN --script weather < token.txt
   pass show weather | picloud secrets set API_TOKEN";
 
-/// Whom a secret is granted to.
+const GRANT_HELP: &str = "\
+Examples:
+  picloud secrets grant API_TOKEN --script weather --script report
+  picloud secrets grant API_TOKEN --script weather --only";
+
+/// Whom a secret is granted to when it is set.
 #[derive(Args, Debug)]
 struct Granted {
     /// A script that may read it, and no other but those given; may be given more than once
@@ -103,14 +115,17 @@ impl Secrets {
                     return Err(Failure::usage("the value is empty", hint));
                 }
                 let input = SecretInput { value: Some(value), scripts: granted.names() };
-                put(session, one(&name), &input, &format!("{name} is set")).await
+                put(session, Ask::new(Method::PUT, one(&name)).json(&input), &format!("{name} is set")).await
             }
-            Verb::Grant { name, granted } => {
-                let Some(scripts) = granted.names() else {
+            Verb::Grant { name, scripts, every_script, only } => {
+                let Some(scripts) = (Granted { scripts, every_script }).names() else {
                     return Err(Failure::usage("no script was named", "give --script SCRIPT, or --every-script"));
                 };
-                let input = SecretInput { value: None, scripts: Some(scripts) };
-                put(session, one(&name), &input, &format!("{name} keeps its value")).await
+                if only || every_script {
+                    let input = SecretInput { value: None, scripts: Some(scripts) };
+                    return put(session, Ask::new(Method::PUT, one(&name)).json(&input), &keeps(&name)).await;
+                }
+                grant(session, one(&name), &name, scripts).await
             }
             Verb::Delete { name } => {
                 session.client.send(Ask::new(Method::DELETE, one(&name))).await?;
@@ -121,8 +136,31 @@ impl Secrets {
     }
 }
 
-async fn put(session: &Session<'_>, path: ApiPath, input: &SecretInput, done: &str) -> Result<(), Failure> {
-    let answer: Value = session.client.send(Ask::new(Method::PUT, path).json(input)).await?.value()?;
+/// Adds scripts to those that may read it.
+async fn grant(session: &Session<'_>, path: ApiPath, name: &str, scripts: Vec<String>) -> Result<(), Failure> {
+    let before: Secret = session.client.get(path.clone()).await?;
+    if before.scripts.iter().any(|script| script == EVERY_SCRIPT) {
+        let done = format!("every script may read {name} already; with --only, no other than those named");
+        session.done(&json!(before), &done);
+        return Ok(());
+    }
+    let mut granted = before.scripts;
+    for script in scripts {
+        if !granted.contains(&script) {
+            granted.push(script);
+        }
+    }
+    let input = SecretInput { value: None, scripts: Some(granted) };
+    // Only if it is as it was read: a grant that somebody takes back meanwhile must not come back with this one.
+    put(session, Ask::new(Method::PUT, path).if_match(Some(before.version)).json(&input), &keeps(name)).await
+}
+
+fn keeps(name: &str) -> String {
+    format!("{name} keeps its value")
+}
+
+async fn put(session: &Session<'_>, ask: Ask, done: &str) -> Result<(), Failure> {
+    let answer: Value = session.client.send(ask).await?.value()?;
     let scripts = answer["scripts"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let whom = whom(&scripts.map(str::to_owned).collect::<Vec<_>>());
     session.done(&answer, &format!("{done}; it is read by {whom}"));

@@ -65,14 +65,16 @@ fn keys_are_listed_and_revoked_by_name_or_id() {
     assert_eq!(admin.picloud(&["keys", "delete", "nobody"]).code, 3);
 }
 
+/// The secret `TOKEN`.
+fn secret(scripts: &[&str]) -> Value {
+    json!({
+        "name": "TOKEN", "scripts": scripts, "version": 3, "created_at": "2026-01-02T03:04:05Z",
+        "updated_at": "2026-01-02T03:04:05Z",
+    })
+}
+
 #[test]
 fn a_secret_comes_from_standard_input_and_is_printed_nowhere() {
-    let secret = |scripts: &[&str]| {
-        json!({
-            "name": "TOKEN", "scripts": scripts, "version": 3, "created_at": "2026-01-02T03:04:05Z",
-            "updated_at": "2026-01-02T03:04:05Z",
-        })
-    };
     for (arguments, input, sent, said) in [
         (&["set", "TOKEN"][..], "s3cret\n", json!({"value": "s3cret"}), "TOKEN is set; it is read by every script\n"),
         (
@@ -88,10 +90,16 @@ fn a_secret_comes_from_standard_input_and_is_printed_nowhere() {
             "TOKEN is set; it is read by every script\n",
         ),
         (
-            &["grant", "TOKEN", "--script", "a"],
+            &["grant", "TOKEN", "--script", "a", "--only"],
             "",
             json!({"scripts": ["a"]}),
             "TOKEN keeps its value; it is read by a\n",
+        ),
+        (
+            &["grant", "TOKEN", "--every-script"],
+            "",
+            json!({"scripts": ["*"]}),
+            "TOKEN keeps its value; it is read by every script\n",
         ),
     ] {
         let scripts: Vec<&str> =
@@ -109,6 +117,23 @@ fn a_secret_comes_from_standard_input_and_is_printed_nowhere() {
     ");
     let admin = FakeAdmin::once(204, "");
     assert_eq!(admin.picloud(&["secrets", "delete", "TOKEN", "--app", "k"]).out, "TOKEN is deleted\n");
+}
+
+#[test]
+fn a_grant_adds_scripts_and_takes_the_secret_from_none() {
+    let grant = ["secrets", "grant", "TOKEN", "--script", "b", "--script", "a", "--app", "k"];
+    let admin = FakeAdmin::answering([&["a"][..], &["a", "b"]].map(|scripts| (200, "", secret(scripts).to_string())));
+    let ran = admin.picloud(&grant);
+    assert_eq!((ran.code, ran.out.as_str()), (0, "TOKEN keeps its value; it is read by a, b\n"), "{ran:?}");
+    let seen = admin.seen();
+    assert_eq!(seen[1].line, "PUT /api/v1/apps/k/secrets/TOKEN");
+    assert!(seen[1].headers.contains(&"if-match: \"3\"".to_owned()), "{seen:?}");
+    assert_eq!(seen[1].body, r#"{"scripts":["a","b"]}"#);
+    let admin = FakeAdmin::once(200, secret(&["*"]));
+    let ran = admin.picloud(&grant);
+    let said = "every script may read TOKEN already; with --only, no other than those named\n";
+    assert_eq!((ran.code, ran.out.as_str()), (0, said), "{ran:?}");
+    assert_eq!(admin.only().line, "GET /api/v1/apps/k/secrets/TOKEN", "nothing is changed");
 }
 
 #[test]

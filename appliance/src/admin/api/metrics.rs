@@ -19,7 +19,8 @@ use picloud_model::problem::Problem;
 )]
 pub(in crate::admin) async fn metrics(asked: May<may::ReadNodes>, headers: HeaderMap) -> Answer<Response> {
     let form = Form::accepted(headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default());
-    let text = asked.metrics.text(asked.gauges(), asked.supervisor.worker_pid(), form);
+    let gauges = asked.gauges().await;
+    let text = asked.metrics.text(gauges, asked.supervisor.worker_pid(), form);
     let text = text.ok_or_else(Problem::internal)?;
     Ok(([(CONTENT_TYPE, HeaderValue::from_static(form.content_type()))], text).into_response())
 }
