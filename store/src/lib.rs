@@ -221,7 +221,7 @@ pub trait Scripts: Send + Sync {
     /// A source by its content.
     async fn source(&self, hash: ContentHash) -> Result<Option<Arc<str>>>;
     /// Counts that a run of this version took its worker down and answers how often this version has; from
-    /// `quarantine_after` on, the script is quarantined (and the app's revision counts up).
+    /// `quarantine_after` on, the script is quarantined (and the app's revision counts up), and counted no further.
     async fn record_crash(
         &self,
         app: AppId,
@@ -233,7 +233,7 @@ pub trait Scripts: Send + Sync {
     ) -> Result<u32>;
     /// How often runs of a version took their worker down, where it is quarantined for it; also of one that is not live.
     async fn quarantined_after_crashes(&self, script: ScriptId, version: i64) -> Result<Option<u32>>;
-    /// Lifts the quarantine and forgets the crashes. Answers whether there was one.
+    /// Lifts the quarantine of every version and forgets the crashes. Answers whether there was one.
     async fn release_script(&self, app: AppId, script: &str, act: &Act) -> Result<bool>;
     /// What a version was live with; `None` where the version does not exist.
     async fn version_context(&self, script: ScriptId, version: i64) -> Result<Option<VersionContext>>;

@@ -17,7 +17,7 @@ use picloud_model::clock::UnixMs;
 use picloud_model::hash::ContentHash;
 use picloud_model::ids::{AppId, ExecutionId, ScriptId};
 use picloud_model::page::{Page, PageRequest};
-use picloud_model::script::{Script, ScriptKind, ScriptVersion, VersionContext};
+use picloud_model::script::{Quarantine, Script, ScriptKind, ScriptVersion, VersionContext};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -147,10 +147,13 @@ impl Scripts for SqliteStore {
         let (name, act) = (script.to_owned(), act.clone());
         self.write(move |tx| {
             let Some(script) = script_by_name(tx.conn, app, &name)? else { return Ok(false) };
+            let quarantined = quarantines_of(tx.conn, script.id)?;
             tx.conn.prepare_cached("DELETE FROM script_crashes WHERE script_id = ?1")?.execute([script.id.0])?;
-            let Some(quarantine) = script.quarantine else { return Ok(false) };
+            if quarantined.is_empty() {
+                return Ok(false);
+            }
             touch_app(tx, app, act.at)?;
-            note_script(tx, app, &act, "script.release", &name, Some(json!(quarantine)), None)?;
+            note_script(tx, app, &act, "script.release", &name, Some(json!({ "quarantined": quarantined })), None)?;
             Ok(true)
         })
         .await
@@ -285,13 +288,33 @@ struct Crash {
     quarantine_after: u32,
 }
 
+/// Every version of the script that is in quarantine, the live one or not, oldest first.
+fn quarantines_of(conn: &Connection, script: ScriptId) -> JobResult<Vec<Quarantine>> {
+    let mut select = conn.prepare_cached(
+        "SELECT version, crashes, execution_id, quarantined_at FROM script_crashes
+         WHERE script_id = ?1 AND quarantined_at IS NOT NULL ORDER BY version",
+    )?;
+    let rows = select.query_map([script.0], |row| {
+        Ok(Quarantine {
+            version: row.get(0)?,
+            crashes: row.get(1)?,
+            execution_id: ExecutionId(uuid::Uuid::from_bytes(row.get(2)?)),
+            since: row.get(3)?,
+        })
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
 fn count_crash(tx: &DataTx<'_>, crash: &Crash, act: &Act) -> JobResult<u32> {
     let Crash { app, script, version, run, quarantine_after } = crash;
     let mut count = tx.conn.prepare_cached(
         "INSERT INTO script_crashes (script_id, version, crashes, execution_id)
          SELECT v.script_id, v.version, 1, ?4 FROM scripts s JOIN script_versions v ON v.script_id = s.id
          WHERE s.app_id = ?1 AND s.name = ?2 AND v.version = ?3
-         ON CONFLICT (script_id, version) DO UPDATE SET crashes = crashes + 1, execution_id = excluded.execution_id
+         -- What is in quarantine says what brought it there: a run that was still under way then changes nothing.
+         ON CONFLICT (script_id, version) DO UPDATE SET
+             crashes = crashes + (quarantined_at IS NULL),
+             execution_id = iif(quarantined_at IS NULL, excluded.execution_id, execution_id)
          RETURNING script_id, crashes, quarantined_at IS NOT NULL",
     )?;
     let counted = count

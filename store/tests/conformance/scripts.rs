@@ -132,6 +132,8 @@ pub(crate) async fn a_version_that_crashes_three_times_is_quarantined_until_rele
     assert_eq!(store.app("kitchen").await.unwrap().unwrap().revision, before + 1);
     let snapshot = store.app_snapshot(app.id).await.unwrap().unwrap();
     assert_eq!(snapshot.script("bad").unwrap().quarantined_after_crashes, Some(3));
+    assert_eq!(crash(1, ExecutionId::new()).await, 3, "a run that was still under way");
+    assert_eq!(quarantine().await.unwrap(), found);
 
     assert!(store.release_script(app.id, "bad", &act()).await.unwrap());
     assert!(!store.release_script(app.id, "bad", &act()).await.unwrap(), "there is nothing left to release");
@@ -144,6 +146,12 @@ pub(crate) async fn a_version_that_crashes_three_times_is_quarantined_until_rele
     assert_eq!(quarantine().await, None, "a new version is run again");
     let snapshot = store.app_snapshot(app.id).await.unwrap().unwrap();
     assert_eq!(snapshot.script("bad").unwrap().quarantined_after_crashes, None);
+    let released = store.audit_last().await.unwrap();
+    assert!(
+        store.release_script(app.id, "bad", &act()).await.unwrap(),
+        "a version that is not live can still be named"
+    );
+    assert_eq!(store.audit_last().await.unwrap(), released + 1);
     assert_eq!(crash(9, runs[0]).await, 0, "a version that does not exist is not counted");
 }
 
