@@ -3,23 +3,27 @@
 use crate::admin;
 use crate::backup;
 use crate::config::Config;
+use crate::dispatcher::{self, Dispatcher};
 use crate::doors;
 use crate::host::StoreHost;
 use crate::keys::{self, KeyRing};
 use crate::logs::Tail;
-use crate::metrics::{Gauges, Metrics, ProcessUsage};
+use crate::metrics::{Gauges, Metrics, ProcessUsage, Queue};
 use crate::registry::Registry;
+use crate::schedules;
 use crate::secrets::{self, Vault};
-use crate::tasks::{history, kv_expiry, refusals, retention};
+use crate::tasks::{blob_sweep, history, kv_expiry, letters, refusals, retention};
+use crate::topics::Topics;
 use crate::watch;
 use picloud_model::audit::{Act, RefusedAct};
 use picloud_model::backoff::Backoff;
-use picloud_model::clock::{Clock, SystemClock};
+use picloud_model::clock::Clock;
 use picloud_model::execution::Execution;
 use picloud_model::principal::Principal;
 use picloud_model::protocol::WorkerSettings;
 use picloud_orchestrator::supervisor::{Supervisor, SupervisorConfig, SupervisorError};
-use picloud_store::{OpenError, OpenSettings, Store, StoreError};
+use picloud_store::blobs::{BlobError, Blobs};
+use picloud_store::{OpenError, Store, StoreError};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,6 +32,8 @@ use tokio::task::JoinSet;
 
 /// How long requests of the admin API may go on after the end was asked for.
 const ADMIN_DRAIN: Duration = Duration::from_secs(2);
+/// How long what ended with the worker may take to be told to the store.
+const DISPATCH_DRAIN: Duration = Duration::from_secs(5);
 
 /// How to start.
 pub struct Start {
@@ -45,6 +51,9 @@ pub enum StartError {
     /// The data folder or the database.
     #[error("{}\nhint: {}", with_sources(.0), .0.hint())]
     Open(#[from] OpenError),
+    /// The folder of files.
+    #[error("{}\nhint: give the folder to this appliance alone and to its user, or set another one: files_root", with_sources(.0))]
+    Files(#[from] BlobError),
     /// The store opened, but does not answer.
     #[error("read all apps from the database: {}", with_sources(.0))]
     Store(StoreError),
@@ -79,6 +88,8 @@ pub enum StartError {
 pub struct Appliance {
     /// Everything durable.
     pub store: Arc<dyn Store>,
+    /// The bytes of files.
+    pub blobs: Blobs,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// The live apps.
@@ -99,6 +110,8 @@ pub struct Appliance {
     pub history: history::History,
     /// What scripts log.
     pub tail: Tail,
+    /// Whoever listens to topics right now.
+    pub topics: Topics,
     /// What changes.
     pub watch: watch::Hub,
     /// Answers that go on.
@@ -115,6 +128,7 @@ pub struct Appliance {
     admin: admin::Listening,
     https: Option<Arc<admin::Https>>,
     refusals: refusals::Refusals,
+    dispatcher: Dispatcher,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -124,57 +138,40 @@ impl Appliance {
         let Start { config, dev, on_executions } = start;
         let settings = &config.settings;
         say_what_has_no_effect(&config);
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store = picloud_store::open(OpenSettings::new(&settings.data_dir), Arc::clone(&clock)).await?;
-        backup::contents::remove_leftovers(&settings.data_dir);
+        let (node, tail) = (node_name(), Tail::default());
+        let host = Arc::new(StoreHost::open(settings, node.clone(), tail.clone(), on_executions).await?);
         let (ingress, ingress_addr) = doors::ingress(settings.ingress_addr)?;
         let socket = admin::bind(&settings.admin_socket, dev)?;
-        let node = node_name();
-        let https = doors::https(&config, dev, &node, &clock).await?;
-        let keys = Arc::new(KeyRing::default());
-        keys.load(store.as_ref()).await.map_err(StartError::Store)?;
+        let https = doors::https(&config, dev, &node, &host.clock).await?;
+        host.keys.load(host.store.as_ref()).await.map_err(StartError::Store)?;
 
-        let registry = Arc::new(Registry::new(Arc::clone(&store)));
-        let vault = Arc::new(Vault::new(Arc::clone(&store), &settings.data_dir));
-        let (tail, metrics) = (Tail::default(), Arc::new(Metrics::default()));
-        let history = history::History::new(Arc::clone(&store), Arc::clone(&vault), tail.clone(), on_executions);
-        let expiry = kv_expiry::ExpirySignal::default();
-        let refusals = refusals::Refusals::default();
-        let host = Arc::new(StoreHost {
-            store: Arc::clone(&store),
-            clock: Arc::clone(&clock),
-            registry: Arc::clone(&registry),
-            history: history.clone(),
-            vault: Arc::clone(&vault),
-            metrics: Arc::clone(&metrics),
-            expiry: expiry.clone(),
-            keys: Arc::clone(&keys),
-            refusals: refusals.clone(),
-            node: node.clone(),
-        });
         let supervisor = worker_of(&config, ingress, &node)?;
+        let workers_host = Arc::clone(&host);
         // The apps are read while the worker's process comes up.
-        let (read, started) = tokio::join!(registry.load(), Supervisor::start(supervisor, host));
+        let (read, started) = tokio::join!(host.registry.load(), Supervisor::start(supervisor, workers_host));
         read.map_err(StartError::Store)?;
         let supervisor = started.map_err(StartError::Worker)?;
-        registry.attach(supervisor.clone());
+        host.registry.attach(supervisor.clone());
 
-        let watch = watch::Hub::new(Arc::clone(&store));
+        let parts = dispatcher::Parts::of(&host, supervisor.clone());
+        let dispatcher = Dispatcher::start(parts, settings.concurrency);
         let appliance = Arc::new(Self {
-            store,
-            clock,
-            registry,
+            store: Arc::clone(&host.store),
+            blobs: host.blobs.clone(),
+            clock: Arc::clone(&host.clock),
+            registry: Arc::clone(&host.registry),
             supervisor,
             changes: tokio::sync::Mutex::new(()),
-            expiry,
-            keys,
+            expiry: host.expiry.clone(),
+            keys: Arc::clone(&host.keys),
             backoff: Mutex::default(),
-            vault,
-            history,
+            vault: Arc::clone(&host.vault),
+            history: host.history.clone(),
             tail,
-            watch,
+            topics: host.topics.clone(),
+            watch: watch::Hub::new(Arc::clone(&host.store)),
             streams: watch::Streams::default(),
-            metrics,
+            metrics: Arc::clone(&host.metrics),
             backups: backup::contents::Turn::default(),
             node,
             config,
@@ -182,7 +179,8 @@ impl Appliance {
             started: Instant::now(),
             admin: admin::Listening::default(),
             https: https.map(Arc::new),
-            refusals,
+            refusals: host.refusals.clone(),
+            dispatcher,
             tasks: Mutex::default(),
         });
         appliance.begin_tasks();
@@ -197,8 +195,11 @@ impl Appliance {
         tasks.spawn(history::run(self.history.clone()));
         tasks.spawn(watch::run(self.watch.clone()));
         tasks.spawn(secrets::check(Arc::clone(&self.vault), Arc::clone(&self.registry)));
+        tasks.spawn(blob_sweep::run(store(), self.blobs.clone()));
         tasks.spawn(kv_expiry::run(store(), clock(), self.expiry.clone()));
         tasks.spawn(retention::run(store(), clock(), self.config.settings.versions_kept()));
+        tasks.spawn(letters::run(store(), clock(), self.node.clone(), self.config.settings.letters_kept()));
+        tasks.spawn(schedules::run(store(), clock(), Arc::clone(&self.metrics)));
         tasks.spawn(refusals::run(self.refusals.clone(), store()));
         tasks.spawn(keys::flush_hourly(Arc::clone(&self.keys), store()));
     }
@@ -240,7 +241,7 @@ impl Appliance {
 
     /// Copies everything for a backup, and writes that down.
     pub async fn back_up(&self, act: &Act) -> Result<backup::contents::Contents, backup::BackupError> {
-        let source = backup::contents::Source::of(&self.config.settings, &self.node);
+        let source = backup::contents::Source::of(&self.config.settings, &self.node, Some(&self.blobs));
         backup::contents::Contents::gather(source, self.store.as_ref(), &self.backups, act).await
     }
 
@@ -295,7 +296,28 @@ impl Appliance {
             quarantined: scripts().filter(|script| script.quarantined_after_crashes.is_some()).count() as u64,
             keys: self.keys.count() as u64,
             runs,
+            queues: self.queues().await,
         }
+    }
+
+    /// What waits in each app; apps that cannot be asked are left out.
+    pub async fn queues(&self) -> Vec<Queue> {
+        /// Apps that are told of; the metrics of more would be too large.
+        const APPS_MAX: usize = 100;
+        let now = self.clock.now_ms();
+        let mut queues = Vec::new();
+        for app in self.registry.all().iter().take(APPS_MAX) {
+            match self.store.queued(app.id).await {
+                Ok(queued) => queues.push(Queue {
+                    app: app.name.clone(),
+                    deliveries: u64::try_from(queued.deliveries).unwrap_or(0),
+                    oldest_due_ms: queued.oldest_due_at.map_or(0, |at| u64::try_from(now - at).unwrap_or(0)),
+                    dead_letters: u64::try_from(queued.dead_letters).unwrap_or(0),
+                }),
+                Err(error) => tracing::debug!(app = %app.name, %error, "what waits in an app could not be counted"),
+            }
+        }
+        queues
     }
 
     /// Takes nothing new, finishes what is under way, stores what waits.
@@ -303,7 +325,9 @@ impl Appliance {
         if tokio::time::timeout(ADMIN_DRAIN, self.admin.stop()).await.is_err() {
             tracing::warn!("admin requests that were still under way were cut off");
         }
+        self.dispatcher.stop_claiming();
         self.supervisor.stop().await;
+        self.dispatcher.ended(DISPATCH_DRAIN).await;
         // Before its task is ended: what that has in hand would be lost.
         self.history.flush().await;
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
@@ -330,10 +354,8 @@ pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
 
 /// Settings that are accepted before what they set exists, so that a file can be written once.
 fn say_what_has_no_effect(config: &Config) {
-    for key in ["mdns", "files_root"] {
-        if config.origins.contains_key(key) {
-            tracing::info!(from = %config.origin(key), "`{key}` takes effect in a later version");
-        }
+    if config.origins.contains_key("mdns") {
+        tracing::info!(from = %config.origin("mdns"), "`mdns` takes effect in a later version");
     }
 }
 

@@ -5,13 +5,14 @@
 //! looks at its request pays for two small allocations.
 
 use crate::error::{KIND_ARGUMENT, RhaiError, argument, catchable};
+use crate::event::EventInput;
 use crate::json;
 use crate::request::HttpRequest;
 use crate::run_state::RunState;
 use crate::sdk::{all_values, first_values};
 use picloud_model::problem::Code;
 use rhai::{Array, Dynamic, FuncRegistration, ImmutableString, Map, Module, NativeCallContext, OP_CONTAINS};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// What `ctx` has on every run, in the order of the documentation.
 const CTX_NAMES: &[&str] =
@@ -31,12 +32,26 @@ pub(crate) enum Input {
     Request(Arc<HttpRequest>),
     /// `scripts::call` of another endpoint, with its value.
     Call(Arc<HttpRequest>, Dynamic),
+    /// An event.
+    Event(Arc<Event>),
+}
+
+/// What `ctx.event` is made of.
+pub(crate) struct Event {
+    json: Vec<u8>,
+    /// It, once it was asked for.
+    parsed: OnceLock<Dynamic>,
 }
 
 impl Input {
-    fn request(&self) -> &Arc<HttpRequest> {
+    pub(crate) fn event(input: EventInput) -> Self {
+        Self::Event(Arc::new(Event { json: input.json, parsed: OnceLock::new() }))
+    }
+
+    fn request(&self) -> Option<&Arc<HttpRequest>> {
         match self {
-            Self::Request(request) | Self::Call(request, _) => request,
+            Self::Request(request) | Self::Call(request, _) => Some(request),
+            Self::Event(_) => None,
         }
     }
 }
@@ -57,13 +72,16 @@ pub(crate) fn value(run: Arc<RunState>, input: Input) -> Dynamic {
     Dynamic::from(Ctx { run, input: Arc::new(input) }).into_read_only()
 }
 
-/// `ctx` or `ctx.request` as a map of plain values, for JSON; without the body, which JSON has no word for.
+/// `ctx`, `ctx.request` or the answer to an HTTP call as a map of plain values, for JSON; without the body, which JSON has no word for.
 pub(crate) fn as_map(value: &Dynamic) -> Option<Map> {
     let plain = |names: &[&str], get: &dyn Fn(&str) -> Dynamic| {
         names.iter().filter(|name| **name != "body").map(|name| ((*name).into(), get(name))).collect::<Map>()
     };
     if let Some(ctx) = value.read_lock::<Ctx>() {
-        return Some(plain(CTX_NAMES, &|name| ctx.get(name)));
+        return Some(plain(&ctx.names(), &|name| ctx.get(name)));
+    }
+    if let Some(answer) = value.read_lock::<crate::sdk::Answer>() {
+        return Some(answer.as_map());
     }
     let request = value.read_lock::<Request>()?;
     Some(plain(REQUEST_NAMES, &|name| request.get(name)))
@@ -86,17 +104,44 @@ impl Ctx {
                 map.insert("name".into(), principal.name.as_str().into());
                 map.into()
             }),
-            "request" => Dynamic::from(Request(self.input.request().clone())),
+            "request" => {
+                self.input.request().map_or(Dynamic::UNIT, |request| Dynamic::from(Request(Arc::clone(request))))
+            }
+            "event" => match &*self.input {
+                Input::Event(event) => event.value(&self.run),
+                Input::Request(_) | Input::Call(..) => Dynamic::UNIT,
+            },
             "value" => match &*self.input {
                 Input::Call(_, value) => value.clone(),
-                Input::Request(_) => Dynamic::UNIT,
+                Input::Request(_) | Input::Event(_) => Dynamic::UNIT,
             },
             _ => Dynamic::UNIT,
         }
     }
 
     fn has(&self, name: &str) -> bool {
-        CTX_NAMES.contains(&name) || name == "value" && matches!(*self.input, Input::Call(..))
+        match name {
+            "value" => matches!(*self.input, Input::Call(..)),
+            "event" => matches!(*self.input, Input::Event(_)),
+            "request" => self.input.request().is_some(),
+            _ => CTX_NAMES.contains(&name),
+        }
+    }
+
+    /// What it has.
+    fn names(&self) -> Vec<&'static str> {
+        CTX_NAMES.iter().chain(&["event"]).copied().filter(|name| self.has(name)).collect()
+    }
+}
+
+impl Event {
+    /// The event. Its text was written by us: one that cannot be read is a run that was ended meanwhile.
+    fn value(&self, run: &RunState) -> Dynamic {
+        let parsed = self.parsed.get().cloned();
+        parsed.unwrap_or_else(|| {
+            let value = json::parse(&self.json, run).unwrap_or(Dynamic::UNIT);
+            self.parsed.get_or_init(|| value).clone()
+        })
     }
 }
 
@@ -182,7 +227,7 @@ pub(crate) fn register(module: &mut Module) {
     method(OP_CONTAINS).set_into_module(module, |ctx: &mut Ctx, name: ImmutableString| ctx.has(&name));
     method(OP_CONTAINS)
         .set_into_module(module, |_: &mut Request, name: ImmutableString| REQUEST_NAMES.contains(&name.as_str()));
-    method("keys").set_into_module(module, |ctx: &mut Ctx| names(CTX_NAMES.iter().filter(|name| ctx.has(name))));
+    method("keys").set_into_module(module, |ctx: &mut Ctx| names(ctx.names().iter()));
     method("keys").set_into_module(module, |_: &mut Request| names(REQUEST_NAMES.iter()));
     method("text").set_into_module(module, text);
     method("json").set_into_module(module, json);
@@ -214,7 +259,7 @@ fn setter<T: Clone + Send + Sync + 'static>(
 
 /// Rhai sets a property again after every method called on its value, changed or not; without a setter a real change
 /// would be lost in silence.
-fn unchanged(of: &str, name: &str, now: &Dynamic, new: &Dynamic) -> Result<(), RhaiError> {
+pub(crate) fn unchanged(of: &str, name: &str, now: &Dynamic, new: &Dynamic) -> Result<(), RhaiError> {
     if same(now, new) { Ok(()) } else { Err(argument(of, name, "cannot be changed: copy it into a variable first")) }
 }
 
@@ -238,6 +283,9 @@ fn same(a: &Dynamic, b: &Dynamic) -> bool {
     }
     if let (Ok(a), Ok(b)) = (a.as_bool(), b.as_bool()) {
         return a == b;
+    }
+    if let (Ok(a), Ok(b)) = (a.as_float(), b.as_float()) {
+        return a.to_bits() == b.to_bits();
     }
     a.type_id() == b.type_id()
 }

@@ -41,6 +41,14 @@ pub(crate) fn service(function: &str, failure: &ServiceFailure) -> RhaiError {
     catchable(KIND_SERVICE, failure.code, format!("{function}: {}", failure.message))
 }
 
+/// The same; a port that gave up because the run's time was up ends it, which cannot be caught.
+pub(crate) fn failed(run: &RunState, function: &str, failure: &ServiceFailure) -> RhaiError {
+    match failure.code {
+        Code::Deadline => run.stop(run.deadline()),
+        _ => service(function, failure),
+    }
+}
+
 /// `throw value`.
 pub(crate) fn thrown(value: Dynamic) -> RhaiError {
     EvalAltResult::ErrorRuntime(value, Position::NONE).into()

@@ -35,7 +35,7 @@ const HEADERS_MAX: usize = 100;
 /// Longest value of a header.
 const HEADER_VALUE_BYTES_MAX: usize = 8 * 1024;
 /// Headers that are the server's: about the connection and the framing of the body.
-const SERVER_HEADERS: &[&str] = &[
+pub(crate) const SERVER_HEADERS: &[&str] = &[
     "connection",
     "content-length",
     "keep-alive",
@@ -55,6 +55,11 @@ impl Response {
             Ok(status @ 200..=599) => Ok(Self { status, value: Arc::new(value.flatten()), headers: Vec::new() }),
             _ => Err(refused(format!("respond: status: {status} is not between 200 and 599"))),
         }
+    }
+
+    /// What it was made of.
+    pub(crate) fn into_value(self) -> Dynamic {
+        Arc::unwrap_or_clone(self.value)
     }
 
     /// `.header(name, value)`; a name may be given more than once.
@@ -90,7 +95,7 @@ fn refused(message: String) -> RhaiError {
 }
 
 /// A `tchar` of RFC 9110.
-fn is_token(byte: u8) -> bool {
+pub(crate) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

@@ -7,11 +7,13 @@ use crate::context::CallContext;
 use crate::ctx::Input;
 use crate::engine;
 use crate::error::{self, RhaiError, RunError, Stop, catchable};
+use crate::event::{self, EventInput};
 use crate::json;
 use crate::modules::ModuleCache;
+use crate::overlay::Overlay;
 use crate::request::HttpRequest;
 use crate::response::ScriptResponse;
-use crate::run_state::RunState;
+use crate::run_state::{Calls, RunState};
 use crate::services::{ScriptRef, Services};
 use picloud_model::ContentHash;
 use picloud_model::execution::Usage;
@@ -54,6 +56,9 @@ pub enum Script {
 pub struct RunReport {
     /// The answer, or why there is none.
     pub result: Result<ScriptResponse, RunError>,
+    /// Of a run for an event that went well: its value as JSON, or its beginning as a JSON string where it is longer than
+    /// [`RESULT_BYTES_MAX`](picloud_model::execution::RESULT_BYTES_MAX) or has no JSON; else empty.
+    pub value_json: String,
     /// What the run used.
     pub usage: Usage,
     /// Whether it called a port that does something: a run that did is worth keeping.
@@ -73,8 +78,9 @@ pub struct Executor {
 /// What all runs share.
 pub(crate) struct Shared {
     pub(crate) services: Services,
-    pub(crate) modules: ModuleCache,
-    programs: Cache<(ContentHash, ScriptKind), Arc<Program>>,
+    /// Shared with the executors of dry runs.
+    pub(crate) modules: Arc<ModuleCache>,
+    programs: Arc<Cache<(ContentHash, ScriptKind), Arc<Program>>>,
 }
 
 impl Executor {
@@ -82,35 +88,63 @@ impl Executor {
     pub fn new(config: ExecutorConfig, services: Services) -> Self {
         // Built once a process, and on no run's account.
         engine::warm_up();
-        let modules = ModuleCache::new(config.module_cache_entries);
-        let programs = Cache::new(config.program_cache_entries, config.program_cache_source_bytes);
+        let modules = Arc::new(ModuleCache::new(config.module_cache_entries));
+        let programs = Arc::new(Cache::new(config.program_cache_entries, config.program_cache_source_bytes));
         Self { shared: Arc::new(Shared { services, modules, programs }) }
+    }
+
+    /// An executor for one run that is to do nothing: it reads what is there, sees what it would have written, and
+    /// nothing of it leaves the overlay, which knows it afterwards.
+    pub fn dry(&self) -> (Self, Arc<Overlay>) {
+        let overlay = Arc::new(Overlay::new(self.shared.services.clone()));
+        let services = overlay.services();
+        let (modules, programs) = (Arc::clone(&self.shared.modules), Arc::clone(&self.shared.programs));
+        (Self { shared: Arc::new(Shared { services, modules, programs }) }, overlay)
     }
 
     /// Runs an endpoint for a request, on this thread, which must have a stack of at least
     /// [`crate::stack_bytes_for`] the app's `memory_bytes`. Never panics, whatever the script does.
-    pub fn run_request(&self, script: Script, request: HttpRequest, call: CallContext) -> RunReport {
+    pub fn run_request(&self, script: Script, request: impl Into<Arc<HttpRequest>>, call: CallContext) -> RunReport {
+        self.run(&script, Input::Request(request.into()), call)
+    }
+
+    /// The same for an event: the script finds it in `ctx.event`, and its value is no answer but is kept.
+    pub fn run_event(&self, script: Script, event: EventInput, call: CallContext) -> RunReport {
+        self.run(&script, Input::event(event), call)
+    }
+
+    fn run(&self, script: &Script, input: Input, call: CallContext) -> RunReport {
         let state = RunState::new(call, self.shared.clone());
-        let result = catch_unwind(AssertUnwindSafe(|| run(&state, &script, Arc::new(request))));
-        let (mut result, usage) = result.unwrap_or_else(|_panic| (Err(RunError::Panic), Usage::default()));
-        let (kv_calls, secret_calls) = (state.kv_calls(), state.secret_calls());
+        let result = catch_unwind(AssertUnwindSafe(|| run(&state, script, input)));
+        let (result, usage) = result.unwrap_or_else(|_panic| (Err(RunError::Panic), Usage::default()));
+        let (mut result, value_json) = match result {
+            Ok((response, value_json)) => (Ok(response), value_json),
+            Err(error) => (Err(error), String::new()),
+        };
+        let usage = Usage {
+            kv_calls: state.counted(Calls::Kv),
+            secret_calls: state.counted(Calls::Secret),
+            publish_calls: state.counted(Calls::Publish),
+            file_calls: state.counted(Calls::File),
+            http_calls: state.counted(Calls::Http),
+            ..usage
+        };
         let redactor = state.take_redactor();
         if let Err(error) = &mut result
             && !redactor.is_empty()
         {
             error.redact(&redactor);
         }
-        RunReport {
-            result,
-            usage: Usage { kv_calls, secret_calls, ..usage },
-            made_calls: kv_calls + secret_calls > 0,
-            logs_dropped: state.logs_dropped(),
-            redactor,
-        }
+        let calls = [usage.kv_calls, usage.secret_calls, usage.publish_calls, usage.file_calls, usage.http_calls];
+        let made_calls = calls.iter().any(|calls| *calls > 0);
+        RunReport { result, value_json, usage, made_calls, logs_dropped: state.logs_dropped(), redactor }
     }
 }
 
-fn run(state: &Arc<RunState>, script: &Script, request: Arc<HttpRequest>) -> (Result<ScriptResponse, RunError>, Usage) {
+/// The answer, and the value of a triggered run.
+type Ended = Result<(ScriptResponse, String), RunError>;
+
+fn run(state: &Arc<RunState>, script: &Script, input: Input) -> (Ended, Usage) {
     let program = match state.executor.load(state, script) {
         Ok(program) => program,
         Err(error) => return (Err(error), Usage::default()),
@@ -119,16 +153,17 @@ fn run(state: &Arc<RunState>, script: &Script, request: Arc<HttpRequest>) -> (Re
     let account = Account::open(Budget { memory_bytes: limits.memory_bytes, caps: Caps::of(limits) });
     // Caught here as well, so that what the run used is known also after a panic.
     let result = catch_unwind(AssertUnwindSafe(|| {
-        let value =
-            evaluate(state, &program, Input::Request(request)).map_err(|error| error::from_rhai(&error, state))?;
-        let response = ScriptResponse::of(value, state)?;
+        let of_event = matches!(input, Input::Event(_));
+        let value = evaluate(state, &program, input).map_err(|error| error::from_rhai(&error, state))?;
+        let ended =
+            if of_event { event::result_of(value, state)? } else { (ScriptResponse::of(value, state)?, String::new()) };
         // The last operation may have taken what no operation after it could notice.
         if engine::look(state)
             && let Some(stop) = state.stopped()
         {
             return Err(RunError::Stopped { stop: stop.clone(), at: None });
         }
-        Ok(response)
+        Ok(ended)
     }));
     let usage = Usage { operations: alloc::operations(), memory_bytes: alloc::peak(), ..Usage::default() };
     drop(account);

@@ -8,6 +8,7 @@ use crate::alloc;
 use crate::context::CallContext;
 use crate::error::{RhaiError, Stop, terminated};
 use crate::services::Services;
+use picloud_model::limits::Limits;
 use picloud_model::redact::Redactor;
 use rhai::NativeCallContext;
 use std::any::Any;
@@ -33,11 +34,39 @@ pub(crate) struct RunState {
     counters: Counters,
 }
 
+/// What calls of ports are counted as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Calls {
+    /// `kv_calls`.
+    Kv,
+    /// `secret_calls`.
+    Secret,
+    /// `publish_calls`: publishes and timers.
+    Publish,
+    /// `file_calls`.
+    File,
+    /// `http_calls`.
+    Http,
+}
+
+impl Calls {
+    /// The limit's name and value.
+    fn limit(self, limits: &Limits) -> (&'static str, u64) {
+        match self {
+            Self::Kv => ("kv_calls", limits.kv_calls),
+            Self::Secret => ("secret_calls", limits.secret_calls),
+            Self::Publish => ("publish_calls", limits.publish_calls),
+            Self::File => ("file_calls", limits.file_calls),
+            Self::Http => ("http_calls", limits.http_calls),
+        }
+    }
+}
+
 /// What a run and all it calls use together; only those of the root are in use.
 #[derive(Default)]
 struct Counters {
-    kv_calls: AtomicU64,
-    secret_calls: AtomicU64,
+    /// By [`Calls`].
+    calls: [AtomicU64; 5],
     /// The secrets that it was told.
     secrets: Mutex<Redactor>,
     log_bytes: AtomicU64,
@@ -121,27 +150,21 @@ impl RunState {
         self.root().counters.handed_over.load(Relaxed)
     }
 
-    /// To be called before every KV call: refuses, past rescue, the one over `kv_calls`, and any after the deadline.
-    pub(crate) fn count_kv_call(&self) -> Result<(), RhaiError> {
-        let limit = self.call.limits.kv_calls;
-        if self.root().counters.kv_calls.fetch_add(1, Relaxed) >= limit {
-            return Err(self.stop(Stop::limit("kv_calls", limit)));
+    /// To be called before every call of a port, or of several: refuses, past rescue, those over their limit, and any
+    /// after the deadline.
+    pub(crate) fn count(&self, calls: Calls, how_many: u64) -> Result<(), RhaiError> {
+        let (name, limit) = calls.limit(&self.call.limits);
+        let before = self.root().counters.calls[calls as usize].fetch_add(how_many, Relaxed);
+        if before.saturating_add(how_many) > limit {
+            return Err(self.stop(Stop::limit(name, limit)));
         }
         self.check_deadline()
     }
 
-    /// The same for secrets and `secret_calls`.
-    pub(crate) fn count_secret_call(&self) -> Result<(), RhaiError> {
-        let limit = self.call.limits.secret_calls;
-        if self.root().counters.secret_calls.fetch_add(1, Relaxed) >= limit {
-            return Err(self.stop(Stop::limit("secret_calls", limit)));
-        }
-        self.check_deadline()
-    }
-
-    /// Secrets asked for so far.
-    pub(crate) fn secret_calls(&self) -> u64 {
-        self.root().counters.secret_calls.load(Relaxed).min(self.call.limits.secret_calls)
+    /// Calls of a port so far.
+    pub(crate) fn counted(&self, calls: Calls) -> u64 {
+        let (_name, limit) = calls.limit(&self.call.limits);
+        self.root().counters.calls[calls as usize].load(Relaxed).min(limit)
     }
 
     /// Remembers a secret that the run was told, so that it is in nothing that is kept of the run.
@@ -156,7 +179,7 @@ impl RunState {
 
     /// Takes the secrets that the run was told out of `text`.
     pub(crate) fn redact(&self, text: &mut String) {
-        if self.secret_calls() > 0 {
+        if self.counted(Calls::Secret) > 0 {
             self.root().counters.secrets.lock().unwrap_or_else(PoisonError::into_inner).redact(text);
         }
     }
@@ -175,11 +198,6 @@ impl RunState {
         if !kept.iter().any(|known| std::ptr::addr_eq(Arc::as_ptr(known), Arc::as_ptr(&shared))) {
             kept.push(shared);
         }
-    }
-
-    /// KV calls so far.
-    pub(crate) fn kv_calls(&self) -> u64 {
-        self.root().counters.kv_calls.load(Relaxed).min(self.call.limits.kv_calls)
     }
 
     /// Ends the run when its time is up.
@@ -204,6 +222,11 @@ impl RunState {
             self.check_deadline()?;
         }
         Ok(())
+    }
+
+    /// Bytes that the run may still hold.
+    pub(crate) fn memory_left(&self) -> u64 {
+        self.call.limits.memory_bytes.saturating_sub(alloc::used())
     }
 
     /// Adds memory that another thread allocated and this run now holds (the answer of a port) to its account.

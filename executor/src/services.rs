@@ -7,10 +7,14 @@
 use crate::context::CallContext;
 use picloud_model::clock::Clock;
 use picloud_model::execution::LogLine;
+use picloud_model::file::{FilesReply, FilesRequest};
 use picloud_model::hash::ContentHash;
+use picloud_model::http_call::{HttpAnswer, HttpCall};
 use picloud_model::kv::{KvReply, KvRequest};
 use picloud_model::protocol::ServiceFailure;
+use picloud_model::publish::{Publish, Published};
 use picloud_model::script::ScriptKind;
+use picloud_model::timer::{TimerReply, TimerRequest};
 use std::sync::Arc;
 
 /// Keys and values of the call's app.
@@ -30,6 +34,32 @@ pub trait Secrets: Send + Sync {
     /// The value of `name`, as far as the call's script is granted it: [`Code::NotFound`](picloud_model::Code) where
     /// the app has no such secret, `Forbidden` where it is granted to others only.
     fn secret(&self, call: &CallContext, name: &str) -> Result<String, ServiceFailure>;
+}
+
+/// Topics of the call's app.
+pub trait PubSub: Send + Sync {
+    /// Publishes, durably: on the disk, with its deliveries, when it returns.
+    fn publish(&self, call: &CallContext, publish: Publish) -> Result<Published, ServiceFailure>;
+    /// Tells whoever listens right now, JSON; nobody is told later.
+    fn publish_ephemeral(&self, call: &CallContext, topic: &str, value: Vec<u8>) -> Result<(), ServiceFailure>;
+}
+
+/// Timers of the call's app.
+pub trait Timers: Send + Sync {
+    /// Sets one or takes one back.
+    fn timer(&self, call: &CallContext, request: TimerRequest) -> Result<TimerReply, ServiceFailure>;
+}
+
+/// Files of the call's app.
+pub trait Files: Send + Sync {
+    /// Does one thing. Names and sizes were checked before; the far side checks them again.
+    fn files(&self, call: &CallContext, request: FilesRequest) -> Result<FilesReply, ServiceFailure>;
+}
+
+/// Somebody else's servers.
+pub trait Http: Send + Sync {
+    /// Sends a request and waits for its answer. Addresses are checked on the far side.
+    fn http(&self, call: &CallContext, request: HttpCall) -> Result<HttpAnswer, ServiceFailure>;
 }
 
 /// The scripts, modules and values of one app at one moment: a call sees one of these from its first
@@ -81,6 +111,14 @@ pub struct Services {
     pub sources: Arc<dyn Sources>,
     /// Secrets.
     pub secrets: Arc<dyn Secrets>,
+    /// Topics.
+    pub pubsub: Arc<dyn PubSub>,
+    /// Timers.
+    pub timers: Arc<dyn Timers>,
+    /// Files.
+    pub files: Arc<dyn Files>,
+    /// Outbound HTTP.
+    pub http: Arc<dyn Http>,
     /// Wall time.
     pub clock: Arc<dyn Clock>,
 }

@@ -1,9 +1,10 @@
 //! The executor as the orchestrator uses it: what is read once, what is told when, what a run is charged.
 #![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
 
+#[expect(dead_code, reason = "one harness, of which this program uses a part")]
 mod harness;
 
-use harness::{TestApp, get, shown};
+use harness::{FILE_BYTES, TestApp, get, shown};
 use picloud_executor::{HttpRequest, RunAllocator, RunError};
 use picloud_model::script::ScriptKind::{Endpoint, Module};
 
@@ -116,4 +117,44 @@ fn a_panic_below_a_script_is_one_failed_run() {
     assert_eq!(report.result.as_ref().unwrap_err(), &RunError::Panic);
     assert_eq!((report.usage.kv_calls, report.usage.memory_bytes > 900_000), (1, true));
     assert_eq!(shown(&app.run_source("1")), "200 1");
+}
+
+#[test]
+fn a_run_for_an_event_keeps_its_value_and_answers_nobody() {
+    let app = TestApp::new();
+    let report = app.run_event("pubsub::publish(\"t\", 1); [ctx.event.id, ctx.trigger_depth]", r#"{"id": "e1"}"#);
+    assert_eq!(report.value_json, r#"["e1",0]"#);
+    assert!(report.made_calls && report.usage.publish_calls == 1, "{:?}", report.usage);
+    assert_eq!(*app.world.published.lock().unwrap(), ["t 1"]);
+    assert_eq!(app.run_source("1").value_json, "");
+}
+
+#[test]
+fn a_value_of_a_triggered_run_that_is_too_long_or_no_json_is_kept_as_its_beginning() {
+    let app = TestApp::new();
+    let long = app.run_event("let s = \"x\"; s.pad(5000, \"ä\"); s", "{}").value_json;
+    assert!(long.starts_with("\"xä") && long.ends_with("…\"") && long.len() < 1100, "{long}");
+    let long = app.run_event("let a = []; a.pad(5000, 7); a", "{}").value_json;
+    assert!(long.starts_with("\"[7, 7,") && long.ends_with("…\""), "{long}");
+    let bytes = app.run_event("blob(3, 255)", "{}");
+    assert_eq!((bytes.value_json.as_str(), bytes.result.is_ok()), ("\"ffffff\"", true));
+}
+
+#[test]
+fn a_file_larger_than_the_memory_that_is_left_ends_the_run_whatever_the_port_says() {
+    let app = TestApp::new();
+    assert!(FILE_BYTES as u64 > app.limits.memory_bytes);
+    let report = app.run_source(
+        "let f = files::collection(\"c\"); try { f.get(\"019a0000-0000-7000-8000-000000000001\"); } catch (e) { } 1",
+    );
+    assert!(shown(&report).starts_with("500 limit-exceeded [memory_bytes = 16777216]"), "{}", shown(&report));
+}
+
+#[test]
+fn a_request_elsewhere_that_takes_the_runs_own_time_ends_it_and_its_own_can_be_caught() {
+    let mut app = TestApp::new();
+    let source = "let e = 0; try { http::get(\"https://slow.example.org\"); } catch (error) { e = error.code; } e";
+    assert_eq!(shown(&app.run_source(source)), "200 [content-type: text/plain; charset=utf-8] deadline");
+    app.limits.timeout_ms = 0;
+    assert!(shown(&app.run_source(source)).starts_with("504 deadline"), "{}", shown(&app.run_source(source)));
 }

@@ -3,22 +3,23 @@
 //! A script ends at a line that begins with `//>`, which holds the expected answer: the body of a 200 with JSON as it
 //! is, `text` and a JSON string for a 200 as text, the status for anything else, `! code: detail` for a failure. The
 //! scripts of one file share one KV store and one clock, which stands at 2026-03-29T00:30:00.250Z; a line `//+ 1000` moves
-//! it by so many milliseconds. With `UPDATE_CASES` set the files are rewritten with what was answered.
+//! it by so many milliseconds, and a line `//@ {…}` starts the next script for that event: its value is what is shown. With `UPDATE_CASES` set the files are rewritten with what was answered.
 
 #![expect(clippy::unwrap_used, reason = "a test program: what fails here fails the test")]
 
-use picloud_executor::services::{AppView, Kv, LogSink, ScriptRef, Secrets, Services, Sources};
-use picloud_executor::{CallContext, Executor, ExecutorConfig, HttpRequest, RunAllocator, Script};
-use picloud_model::clock::{Clock, ManualClock};
+mod memory;
+
+use memory::Memory;
+use picloud_executor::services::{AppView, LogSink, ScriptRef, Secrets, Services, Sources};
+use picloud_executor::{CallContext, EventInput, Executor, ExecutorConfig, HttpRequest, RunAllocator, Script};
+use picloud_model::clock::ManualClock;
 use picloud_model::execution::LogLine;
 use picloud_model::hash::ContentHash;
 use picloud_model::ids::{AppId, ExecutionId};
-use picloud_model::kv::{Condition, KvEntry, KvList, KvQuery, KvReply, KvRequest};
 use picloud_model::limits::Limits;
 use picloud_model::protocol::ServiceFailure;
 use picloud_model::script::ScriptKind;
 use picloud_model::{Code, Problem};
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -28,113 +29,6 @@ static ALLOCATOR: RunAllocator = RunAllocator;
 
 /// 2026-03-29T00:30:00.250Z, half an hour before the clocks of Europe change.
 const START_MS: i64 = 1_774_744_200_250;
-
-#[derive(Default)]
-struct Stored {
-    value: Vec<u8>,
-    version: i64,
-    updated_at: i64,
-    expires_at: Option<i64>,
-}
-
-/// By collection and key.
-type Entries = BTreeMap<(String, String), Stored>;
-
-#[derive(Default)]
-struct KvState {
-    sequence: i64,
-    entries: Entries,
-}
-
-/// KV in memory: one app, the semantics of the contract, nothing else.
-struct MemoryKv {
-    clock: Arc<ManualClock>,
-    state: Mutex<KvState>,
-}
-
-impl Kv for MemoryKv {
-    fn kv(&self, _: &CallContext, request: KvRequest) -> Result<KvReply, ServiceFailure> {
-        let now = self.clock.now_ms();
-        let mut state = self.state.lock().unwrap();
-        let KvState { sequence, entries } = &mut *state;
-        entries.retain(|_, stored| stored.expires_at.is_none_or(|at| at > now));
-        let entry = |key: &str, stored: &Stored| KvEntry {
-            key: key.to_owned(),
-            value: stored.value.clone(),
-            version: stored.version,
-            updated_at: stored.updated_at,
-            expires_at: stored.expires_at,
-        };
-        Ok(match request {
-            KvRequest::Set { collection, .. } if collection == "full" => {
-                return Err(ServiceFailure { code: Code::StorageFull, message: "the disk is full".to_owned() });
-            }
-            KvRequest::Set { collection, key, value, ttl_ms, condition } => {
-                let at = (collection, key);
-                if !holds(condition, entries.get(&at)) {
-                    return Ok(KvReply::Set(None));
-                }
-                *sequence += 1;
-                let expires_at = ttl_ms.map(|ttl_ms| now + i64::try_from(ttl_ms).unwrap());
-                entries.insert(at, Stored { value, version: *sequence, updated_at: now, expires_at });
-                KvReply::Set(Some(*sequence))
-            }
-            KvRequest::Get { collection, key } => {
-                let found = entries.get(&(collection, key.clone()));
-                KvReply::Entry(found.map(|stored| entry(&key, stored)))
-            }
-            KvRequest::Has { collection, key } => KvReply::Was(entries.contains_key(&(collection, key))),
-            KvRequest::Delete { collection, key, condition } => {
-                let at = (collection, key);
-                if !holds(condition, entries.get(&at)) {
-                    return Ok(KvReply::Unmet);
-                }
-                KvReply::Was(entries.remove(&at).is_some())
-            }
-            KvRequest::Incr { collection, key, by } => {
-                let stored = entries.entry((collection, key)).or_default();
-                let text = if stored.value.is_empty() { "0" } else { std::str::from_utf8(&stored.value).unwrap() };
-                let Ok(number) = text.parse::<i64>() else { return Ok(KvReply::NotANumber) };
-                let Some(sum) = number.checked_add(by) else { return Ok(KvReply::Overflow) };
-                *sequence += 1;
-                (stored.value, stored.version, stored.updated_at) = (sum.to_string().into_bytes(), *sequence, now);
-                KvReply::Number(sum)
-            }
-            KvRequest::List { collection, query } => list(&collection, &query, entries, &entry),
-        })
-    }
-}
-
-fn holds(condition: Condition, stored: Option<&Stored>) -> bool {
-    match condition {
-        Condition::Always => true,
-        Condition::IfVersion(version) => stored.is_some_and(|stored| stored.version == version),
-        Condition::IfAbsent => stored.is_none(),
-    }
-}
-
-fn list(collection: &str, query: &KvQuery, entries: &Entries, entry: &dyn Fn(&str, &Stored) -> KvEntry) -> KvReply {
-    let mut found: Vec<KvEntry> = entries
-        .iter()
-        .filter(|((of, key), _)| of == collection && key.starts_with(&query.prefix))
-        .map(|((_, key), stored)| entry(key, stored))
-        .collect();
-    if query.reverse {
-        found.reverse();
-    }
-    if let Some(cursor) = &query.cursor {
-        let Some(after) = cursor.strip_prefix("after:") else { return KvReply::BadCursor };
-        let at = found.iter().position(|entry| entry.key == after).map_or(0, |index| index + 1);
-        found.drain(..at);
-    }
-    let more = found.len() > query.limit as usize;
-    found.truncate(query.limit as usize);
-    if query.keys_only {
-        found.iter_mut().for_each(|entry| entry.value.clear());
-    }
-    let cursor = found.last().filter(|_| more).map(|last| format!("after:{}", last.key));
-    KvReply::List(KvList { entries: found, cursor })
-}
 
 /// An app with two other endpoints, `double` and `tell`, one value, and some secrets.
 struct View;
@@ -149,6 +43,7 @@ impl AppView for View {
         let source = match name {
             "double" => DOUBLE,
             "tell" => TELL,
+            "remind" => "ctx.event.value",
             _ => return None,
         };
         let hash = ContentHash::of(source.as_bytes());
@@ -193,15 +88,25 @@ struct Harness {
     executor: Executor,
     clock: Arc<ManualClock>,
     lines: Arc<Lines>,
+    memory: Arc<Memory>,
 }
 
 impl Harness {
     fn new() -> Self {
         let clock = Arc::new(ManualClock::new(START_MS));
-        let kv = Arc::new(MemoryKv { clock: clock.clone(), state: Mutex::default() });
+        let memory = Memory::new(clock.clone());
         let view = Arc::new(View);
-        let services = Services { kv, sources: view.clone(), secrets: view, clock: clock.clone() };
-        Self { executor: Executor::new(ExecutorConfig::default(), services), clock, lines: Arc::default() }
+        let services = Services {
+            kv: memory.clone(),
+            sources: view.clone(),
+            secrets: view,
+            pubsub: memory.clone(),
+            timers: memory.clone(),
+            files: memory.clone(),
+            http: memory.clone(),
+            clock: clock.clone(),
+        };
+        Self { executor: Executor::new(ExecutorConfig::default(), services), clock, lines: Arc::default(), memory }
     }
 
     fn call(&self) -> CallContext {
@@ -227,9 +132,17 @@ impl Harness {
     }
 
     /// The answer in one line, as the case files have it.
-    fn answer(&self, source: &str) -> String {
-        let report = self.executor.run_request(Script::Source(source.into()), request(), self.call());
+    fn answer(&self, source: &str, event: Option<&str>) -> String {
+        let script = Script::Source(source.into());
+        let report = match event {
+            Some(event) => self.executor.run_event(script, EventInput { json: event.into() }, self.call()),
+            None => self.executor.run_request(script, request(), self.call()),
+        };
         let mut answer = match report.result {
+            Ok(response) if event.is_some() => {
+                assert_eq!(response.body, report.value_json.as_bytes());
+                report.value_json
+            }
             Ok(response) => {
                 let header = |name: &str| response.headers.iter().find(|(header, _)| header == name);
                 let content_type = header("content-type").map_or("", |(_, value)| value.as_str());
@@ -246,6 +159,9 @@ impl Harness {
                 format!("! {}: {}", problem.code, problem.detail)
             }
         };
+        for told in self.memory.told.lock().unwrap().drain(..) {
+            write!(answer, " | told {told}").unwrap();
+        }
         for line in self.lines.0.lock().unwrap().drain(..) {
             let message: String = line.message.chars().take(80).collect();
             write!(answer, " | {} {message}{}", line.level.as_str(), line.fields).unwrap();
@@ -303,14 +219,17 @@ fn answers(text: &str) -> String {
     let harness = Harness::new();
     let mut answered = String::new();
     let mut script = String::new();
+    let mut event = None;
     for line in text.lines() {
         if line.starts_with("//>") {
-            writeln!(answered, "//> {}", harness.answer(&script)).unwrap();
+            writeln!(answered, "//> {}", harness.answer(&script, event.take())).unwrap();
             script.clear();
             continue;
         }
         if let Some(by_ms) = line.strip_prefix("//+ ") {
             harness.clock.advance(by_ms.parse().unwrap());
+        } else if let Some(json) = line.strip_prefix("//@ ") {
+            event = Some(json);
         } else {
             script += line;
             script.push('\n');
@@ -324,7 +243,7 @@ fn answers(text: &str) -> String {
 #[test]
 fn every_example_of_the_documentation_runs() {
     for (namespace, script) in picloud_executor::sdk::examples() {
-        let answer = on_a_run_thread(move || Harness::new().answer(script));
+        let answer = on_a_run_thread(move || Harness::new().answer(script, None));
         assert!(!answer.starts_with('!'), "{namespace}: {answer}");
     }
 }
@@ -343,4 +262,4 @@ macro_rules! cases {
     )* };
 }
 
-cases!(base64 crypto csv ctx env html json kv log regex respond scripts secrets time url uuid);
+cases!(atomic base64 crypto csv ctx env event files html http json kv log pubsub regex respond scripts secrets time timer url uuid);

@@ -82,7 +82,7 @@ fn what_the_sdk_does_not_have_is_named_with_what_it_has() {
     1:5: `kv` has no function `colection`
         hint: did you mean `collection`?
     2:5: `kv` has no function `get`
-        hint: `kv` has collection
+        hint: `kv` has atomic, collection
     3:1: there is no namespace or imported module `secret`
         hint: did you mean `secrets`?
     4:6: `log` has no function `warning`

@@ -182,6 +182,7 @@ async fn fill(store: &dyn Store) -> App {
         scripts: (0..ITEMS).map(|number| script(number, "1")).collect(),
         routes: (0..ITEMS).map(route).collect(),
         static_files: Vec::new(),
+        triggers: Vec::new(),
     };
     let app = store.deploy(deploy, &act).await.expect("an app can be deployed");
     for number in 0..ITEMS {
@@ -229,5 +230,10 @@ fn run(app: AppId, number: u8) -> Execution {
         error_json: String::new(),
         logs: Vec::new(),
         logs_dropped: 0,
+        trigger_depth: 0,
+        trigger: String::new(),
+        attempt: 0,
+        result_json: String::new(),
+        input_json: String::new(),
     }
 }

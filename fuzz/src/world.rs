@@ -2,13 +2,18 @@
 //!
 //! One executor for the whole process, as in a worker, so that what one run leaves behind meets the next.
 
-use picloud_executor::services::{AppView, Kv, LogSink, ScriptRef, Secrets, Sources};
-use picloud_executor::{CallContext, Executor, ExecutorConfig, HttpRequest, RunReport, Script, Services};
+use picloud_executor::services::{AppView, Files, Http, Kv, LogSink, PubSub, ScriptRef, Secrets, Sources, Timers};
+use picloud_executor::{CallContext, EventInput, Executor, ExecutorConfig, HttpRequest, RunReport, Script, Services};
 use picloud_model::execution::LogLine;
-use picloud_model::kv::{KvEntry, KvList, KvReply, KvRequest};
+use picloud_model::file::{File, FilesReply, FilesRequest};
+use picloud_model::http_call::{HttpAnswer, HttpCall};
+use picloud_model::ids::{EventId, FileId, TimerId};
+use picloud_model::kv::{AtomicWrite, KvEntry, KvList, KvReply, KvRequest};
 use picloud_model::limits::Limits;
 use picloud_model::protocol::ServiceFailure;
+use picloud_model::publish::{Publish, Published};
 use picloud_model::script::ScriptKind;
+use picloud_model::timer::{TimerReply, TimerRequest};
 use picloud_model::{AppId, Code, ContentHash, ExecutionId, ManualClock};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -46,6 +51,11 @@ pub fn limits() -> Limits {
         source_bytes: 64 * 1024,
         kv_calls: 50,
         kv_value_bytes: 4 * 1024,
+        event_value_bytes: 4 * 1024,
+        publish_calls: 50,
+        file_calls: 50,
+        http_calls: 20,
+        http_body_bytes: 64 * 1024,
         ..Limits::default()
     }
 }
@@ -130,7 +140,82 @@ impl Kv for Ports {
                 let entries = of.take(limit).map(|((_, key), value)| entry(key, value)).collect();
                 KvReply::List(KvList { entries, cursor: None })
             }
+            KvRequest::Atomic(request) => {
+                let mut versions = Vec::new();
+                for write in request.writes {
+                    match write {
+                        AtomicWrite::Set { collection, key, value, .. } => {
+                            entries.insert((collection, key), value);
+                            versions.push(1);
+                        }
+                        AtomicWrite::Delete { collection, key } => drop(entries.remove(&(collection, key))),
+                    }
+                }
+                KvReply::Atomic(Some(versions))
+            }
         })
+    }
+}
+
+/// Checks what the far side would be told, then forgets it.
+impl PubSub for Ports {
+    fn publish(&self, _call: &CallContext, publish: Publish) -> Result<Published, ServiceFailure> {
+        assert!(picloud_model::publish::check_topic(&publish.topic).is_ok(), "topics are checked");
+        Ok(Published { event: publish.dedup_key.is_none().then(|| EventId(uuid::Uuid::nil())), deliveries: 0 })
+    }
+
+    fn publish_ephemeral(&self, _call: &CallContext, topic: &str, _value: Vec<u8>) -> Result<(), ServiceFailure> {
+        assert!(picloud_model::publish::check_topic(topic).is_ok(), "topics are checked");
+        Ok(())
+    }
+}
+
+impl Timers for Ports {
+    fn timer(&self, _call: &CallContext, request: TimerRequest) -> Result<TimerReply, ServiceFailure> {
+        Ok(match request {
+            TimerRequest::Cancel(_) => TimerReply::Cancelled(false),
+            TimerRequest::After { .. } | TimerRequest::At { .. } => TimerReply::Set(TimerId(uuid::Uuid::nil())),
+        })
+    }
+}
+
+/// Every file is there, as long as may be.
+impl Files for Ports {
+    fn files(&self, _call: &CallContext, request: FilesRequest) -> Result<FilesReply, ServiceFailure> {
+        let file = |id| File {
+            id,
+            name: "n".to_owned(),
+            content_type: "a/b".to_owned(),
+            size: 1,
+            sha256: ContentHash::of(b""),
+            version: 1,
+            created_at: NOW_MS,
+            updated_at: NOW_MS,
+            metadata: "{}".to_owned(),
+        };
+        Ok(match request {
+            FilesRequest::Create { .. } => FilesReply::File(Some(file(FileId(uuid::Uuid::nil())))),
+            FilesRequest::Head { id, .. } | FilesRequest::Update { id, .. } => FilesReply::File(Some(file(id))),
+            FilesRequest::Get { bytes_max, .. } => {
+                let bytes = usize::try_from(bytes_max.min(limits().memory_bytes)).unwrap_or(usize::MAX);
+                // On another thread, as every port of a worker: the run is charged for it once.
+                let made = std::thread::spawn(move || vec![b'x'; bytes]);
+                FilesReply::Bytes(Some(made.join().expect("it does not panic").into()))
+            }
+            FilesRequest::Delete { .. } => FilesReply::Was(true),
+            FilesRequest::List { .. } => FilesReply::List { files: vec![file(FileId(uuid::Uuid::nil()))], cursor: None },
+            FilesRequest::Sign { .. } => FilesReply::Url("/.picloud/files/x".to_owned()),
+        })
+    }
+}
+
+/// Answers with the body that it was sent.
+impl Http for Ports {
+    fn http(&self, _call: &CallContext, request: HttpCall) -> Result<HttpAnswer, ServiceFailure> {
+        assert!(request.url.starts_with("http"), "URLs are checked");
+        let mut body = request.body;
+        body.truncate(usize::try_from(request.body_bytes_max).unwrap_or(usize::MAX));
+        Ok(HttpAnswer { status: 200, headers: request.headers, body })
     }
 }
 
@@ -139,7 +224,16 @@ impl World {
     pub fn new() -> Self {
         let ports = Arc::new(Ports::default());
         let clock = Arc::new(ManualClock::new(NOW_MS));
-        let services = Services { kv: ports.clone(), sources: ports.clone(), secrets: ports.clone(), clock };
+        let services = Services {
+            kv: ports.clone(),
+            sources: ports.clone(),
+            secrets: ports.clone(),
+            pubsub: ports.clone(),
+            timers: ports.clone(),
+            files: ports.clone(),
+            http: ports.clone(),
+            clock,
+        };
         let config = ExecutorConfig { program_cache_entries: 64, ..ExecutorConfig::default() };
         Self { executor: Executor::new(config, services), ports, limits: Arc::new(limits()) }
     }
@@ -177,7 +271,18 @@ impl World {
             body: body.to_vec(),
         };
         let begun = Instant::now();
-        let report = self.executor.run_request(Script::Stored(main), request, self.call(view));
+        let call = self.call(view);
+        // The same bytes choose the same of the three ways every time.
+        let (event, dry) = (body.len() % 3 == 1, body.len() % 3 == 2);
+        let dry = dry.then(|| self.executor.dry());
+        let executor = dry.as_ref().map_or(&self.executor, |(executor, _overlay)| executor);
+        let report = if event {
+            let json = br#"{"id": "e", "kind": "pubsub", "value": {"a": [1, 2.5, "x"]}}"#.to_vec();
+            executor.run_event(Script::Stored(main), EventInput { json }, call)
+        } else {
+            executor.run_request(Script::Stored(main), request, call)
+        };
+        assert!(serde_json::from_str::<serde_json::Value>(&report.value_json).is_ok() || !event || report.result.is_err());
         let took = begun.elapsed();
         lock(&self.ports.sources).clear();
         assert!(took < Duration::from_millis(self.limits.timeout_ms + LATE_MS_MAX), "the run took {took:?}");

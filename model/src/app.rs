@@ -22,6 +22,9 @@ pub struct App {
     pub env: BTreeMap<String, String>,
     /// Limits it sets for itself.
     pub limits: AppLimits,
+    /// What its scripts may reach beside the public internet.
+    #[serde(default)]
+    pub http: HttpPolicy,
     /// Counts its changes; the ETag of the app.
     pub revision: i64,
     /// When it was made.
@@ -50,7 +53,39 @@ pub struct NewApp {
     /// Its limits.
     #[serde(default)]
     pub limits: AppLimits,
+    /// What its scripts may reach beside the public internet.
+    #[serde(default)]
+    pub http: HttpPolicy,
 }
+
+/// `[http]` of an app: what its scripts may reach beside the public internet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct HttpPolicy {
+    /// Hosts (`printer.local`), addresses, networks (`192.168.1.0/24`), each with or without `:port`.
+    #[schema(max_items = 100)]
+    pub allow: Vec<String>,
+}
+
+impl HttpPolicy {
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.allow.is_empty()
+    }
+
+    /// What is wrong with each entry, if anything.
+    pub fn check(&self) -> Result<(), Vec<String>> {
+        let mut wrong: Vec<String> =
+            self.allow.iter().filter_map(|entry| crate::allowed_host::AllowedHost::parse(entry).err()).collect();
+        if self.allow.len() > HTTP_ALLOW_MAX {
+            wrong.push(format!("`allow` has {} entries, more than {HTTP_ALLOW_MAX}", self.allow.len()));
+        }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    }
+}
+
+/// Most entries of [`HttpPolicy::allow`].
+pub const HTTP_ALLOW_MAX: usize = 100;
 
 /// A change of an app: what is absent stays as it is.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, utoipa::ToSchema)]
@@ -65,4 +100,7 @@ pub struct AppPatch {
     /// New limits, all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<AppLimits>,
+    /// What its scripts may reach, all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpPolicy>,
 }

@@ -1,8 +1,10 @@
 //! The bundle: a whole app as one document, the body of `deploy` and the answer of `export`.
 
+use crate::app::HttpPolicy;
 use crate::limits::AppLimits;
 use crate::route::RouteSpec;
 use crate::script::Diagnostic;
+use crate::trigger::TriggerSpec;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -19,15 +21,18 @@ pub struct Bundle {
     /// Its routes, in the order of `app.toml`.
     #[serde(default)]
     pub routes: Vec<RouteSpec>,
-    /// Its triggers, as `app.toml` writes them.
+    /// Its triggers, in the order of `app.toml`.
     #[serde(default)]
-    pub triggers: Vec<serde_json::Value>,
+    pub triggers: Vec<TriggerSpec>,
     /// Its plain values.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
     /// Its limits.
     #[serde(default)]
     pub limits: AppLimits,
+    /// What its scripts may reach beside the public internet.
+    #[serde(default, skip_serializing_if = "HttpPolicy::is_empty")]
+    pub http: HttpPolicy,
     /// Name → source of `scripts/{name}.rhai`.
     #[serde(default)]
     pub scripts: BTreeMap<String, String>,

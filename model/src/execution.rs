@@ -82,6 +82,15 @@ pub struct Usage {
     /// Secrets it asked for.
     #[serde(default)]
     pub secret_calls: u64,
+    /// Publishes and timers.
+    #[serde(default)]
+    pub publish_calls: u64,
+    /// File calls.
+    #[serde(default)]
+    pub file_calls: u64,
+    /// HTTP calls.
+    #[serde(default)]
+    pub http_calls: u64,
 }
 
 /// What is kept of one run.
@@ -122,6 +131,46 @@ pub struct Execution {
     pub logs: Vec<LogLine>,
     /// Log lines that were over `log_run_bytes` and are not in `logs`.
     pub logs_dropped: u64,
+    /// How many runs it was away from the one that everything began with.
+    #[serde(default)]
+    pub trigger_depth: u32,
+    /// The trigger that started it; empty for none.
+    #[serde(default)]
+    pub trigger: String,
+    /// Counting from 1 for an event; 0 for a request.
+    #[serde(default)]
+    pub attempt: u32,
+    /// Of a triggered run that went well: its value as JSON, up to [`RESULT_BYTES_MAX`]; else empty.
+    #[serde(default)]
+    pub result_json: String,
+    /// What it saw, so that it can be run again: JSON of a [`KeptInput`], up to
+    /// [`INPUT_BYTES_MAX`]; empty where it was larger.
+    #[serde(default)]
+    pub input_json: String,
+}
+
+/// Largest value of a triggered run that is kept.
+pub const RESULT_BYTES_MAX: usize = 4 * 1024;
+/// Largest request or event that is kept for running it again.
+pub const INPUT_BYTES_MAX: usize = 64 * 1024;
+
+/// What a run saw, as it is kept: enough to run it again. Headers that carry credentials are kept without their value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeptInput {
+    /// A request.
+    Request {
+        /// `GET`, …
+        method: String,
+        /// With the query.
+        path: String,
+        /// Names in lower case.
+        headers: Vec<(String, String)>,
+        /// In base64.
+        body: String,
+    },
+    /// An event: `ctx.event`.
+    Event(serde_json::Value),
 }
 
 impl Execution {
@@ -143,6 +192,13 @@ pub struct ExecutionQuery {
     #[serde(default)]
     #[param(inline)]
     pub outcome: Option<Outcome>,
+    /// Only those that this trigger started.
+    #[serde(default)]
+    pub trigger: Option<String>,
+    /// Only the run with this id and all that came of it.
+    #[serde(default)]
+    #[param(value_type = Option<String>, format = "uuid")]
+    pub root_execution_id: Option<ExecutionId>,
     /// At most so many.
     #[serde(default)]
     #[param(minimum = 1, maximum = 1000)]

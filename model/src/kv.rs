@@ -79,6 +79,57 @@ pub enum KvRequest {
         /// What to list.
         query: KvQuery,
     },
+    /// Several keys and publishes, all or none. Answered with [`KvReply::Atomic`].
+    Atomic(AtomicRequest),
+}
+
+/// Several things that happen together, or not at all.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct AtomicRequest {
+    /// What must hold, each of one key.
+    pub checks: Vec<AtomicCheck>,
+    /// What to write, in this order.
+    pub writes: Vec<AtomicWrite>,
+    /// What to publish.
+    pub publishes: Vec<crate::publish::Publish>,
+}
+
+/// Most checks, writes and publishes of an [`AtomicRequest`], together.
+pub const ATOMIC_PARTS_MAX: usize = 100;
+
+/// One key that must be as somebody saw it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AtomicCheck {
+    /// The collection.
+    pub collection: String,
+    /// The key.
+    pub key: String,
+    /// Its version; `None`: it must not be there.
+    pub version: Option<i64>,
+}
+
+/// One write of an [`AtomicRequest`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum AtomicWrite {
+    /// Sets a key.
+    Set {
+        /// The collection.
+        collection: String,
+        /// The key.
+        key: String,
+        /// JSON.
+        #[serde(with = "serde_bytes")]
+        value: Vec<u8>,
+        /// Time to live from now; for ever where absent.
+        ttl_ms: Option<u64>,
+    },
+    /// Deletes a key, if it is there.
+    Delete {
+        /// The collection.
+        collection: String,
+        /// The key.
+        key: String,
+    },
 }
 
 /// What to list of a collection, in the order of the keys' bytes.
@@ -142,6 +193,8 @@ pub enum KvReply {
     List(KvList),
     /// The cursor is not one of ours.
     BadCursor,
+    /// The versions of what was set, in order; `None` when a check did not hold, and nothing was done.
+    Atomic(Option<Vec<i64>>),
 }
 
 /// One collection as the admin API lists it.

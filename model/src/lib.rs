@@ -5,20 +5,32 @@
 
 pub mod ids;
 
+pub mod allowed_host;
 pub mod app;
 pub mod app_folder;
+pub mod async_request;
 pub mod audit;
 pub mod bundle;
+pub mod dead_letter;
+pub mod delivery;
+pub mod effect;
+pub mod event;
 pub mod execution;
+pub mod file;
+pub mod http_call;
 pub mod key;
 pub mod kv;
 pub mod name;
 pub mod principal;
+pub mod publish;
 pub mod route;
 pub mod schema;
 pub mod scope;
 pub mod script;
 pub mod secret;
+pub mod timer;
+pub mod trigger;
+pub mod trigger_check;
 pub mod version;
 
 pub mod backoff;
@@ -33,5 +45,8 @@ pub mod protocol;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use hash::ContentHash;
-pub use ids::{AppId, ExecutionId, KeyId, RouteId, ScriptId};
+pub use ids::{
+    AppId, AsyncRequestId, DeadLetterId, DeliveryId, EventId, ExecutionId, FileId, KeyId, RouteId, ScriptId, TimerId,
+    TriggerId,
+};
 pub use problem::{Code, Problem};

@@ -109,6 +109,18 @@ limits! {
     http_calls: 50, 50;
     /// Secrets a run asks for.
     secret_calls: 100, 100;
+    /// Publishes and timers of a run.
+    publish_calls: 1_000, 1_000;
+    /// File calls of a run.
+    file_calls: 1_000, 1_000;
+    /// Size of one file.
+    file_bytes: 104_857_600, 17_179_869_184_u64;
+    /// All files of an app.
+    files_app_bytes: 10_737_418_240, 1_099_511_627_776_u64;
+    /// Deliveries of an app that wait; above it, what would make more is refused.
+    queued_deliveries: 200_000, 1_000_000;
+    /// Body of an answer to an HTTP call.
+    http_body_bytes: 4_194_304, 67_108_864;
     /// Length of a KV key.
     kv_key_bytes: 512, 512;
     /// Size of a KV value as JSON.

@@ -45,6 +45,8 @@ codes! {
     RequestTimeout = 408 "request-timeout";
     /// Something stands in the way.
     Conflict = 409 "conflict";
+    /// It held once, and does not any more.
+    Gone = 410 "gone";
     /// The thing is not at the version the caller named.
     PreconditionFailed = 412 "precondition-failed";
     /// A body or value is over its limit.

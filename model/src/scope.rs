@@ -126,6 +126,18 @@ capabilities! {
     ReadRoutes = "routes.read" needs ScriptRead;
     /// Add and remove routes.
     WriteRoutes = "routes.write" needs ScriptWrite;
+    /// See triggers, their queues and timers.
+    ReadTriggers = "triggers.read" needs ScriptRead;
+    /// Add, change, remove, pause, resume and fire triggers; publish.
+    WriteTriggers = "triggers.write" needs ScriptWrite;
+    /// See dead letters.
+    ReadDeadLetters = "dead_letters.read" needs ScriptRead;
+    /// Send dead letters again, and discard them.
+    WriteDeadLetters = "dead_letters.write" needs ScriptWrite;
+    /// See files and their bytes.
+    ReadFiles = "files.read" needs ScriptRead;
+    /// Make, change and remove files.
+    WriteFiles = "files.write" needs ScriptWrite;
     /// See keys and values.
     ReadKv = "kv.read" needs ScriptRead;
     /// Set and remove keys and values.

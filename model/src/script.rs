@@ -4,10 +4,11 @@ use crate::clock::UnixMs;
 use crate::hash::ContentHash;
 use crate::ids::ScriptId;
 use crate::route::RouteSpec;
+use crate::trigger::TriggerSpec;
 use serde::{Deserialize, Serialize};
 
 /// The version of the SDK that scripts see; stored with every script version.
-pub const SDK_VERSION: &str = "1.0";
+pub const SDK_VERSION: &str = "1.1";
 
 /// Endpoint or module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
@@ -105,7 +106,7 @@ pub struct ScriptVersion {
 }
 
 /// What a version was live with: enough to bring all of it back.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct VersionContext {
     /// Whether anything was written down at all: not for versions that were saved before contexts were kept. Nothing
     /// below says anything then.
@@ -115,6 +116,9 @@ pub struct VersionContext {
     pub modules: Vec<ModuleVersion>,
     /// The routes that led to it when it was last live; of the live version, those that lead to it now.
     pub routes: Vec<RouteSpec>,
+    /// The triggers that started it, likewise.
+    #[serde(default)]
+    pub triggers: Vec<TriggerSpec>,
     /// Names of the app's env values when it was saved.
     pub env: Vec<String>,
     /// Names of the secrets that were granted to it when it was saved.

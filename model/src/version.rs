@@ -27,6 +27,9 @@ pub struct VersionDiff {
     pub modules: Vec<Change>,
     /// The routes that led to them.
     pub routes: Vec<Change>,
+    /// The triggers that started them.
+    #[serde(default)]
+    pub triggers: Vec<Change>,
     /// The names of the env values that were there.
     pub env: Vec<Change>,
     /// The names of the secrets that were granted.

@@ -195,6 +195,11 @@ mod tests {
             error_json: String::new(),
             logs: Vec::new(),
             logs_dropped: 0,
+            trigger_depth: 0,
+            trigger: String::new(),
+            attempt: 0,
+            result_json: String::new(),
+            input_json: String::new(),
         }
     }
 

@@ -36,6 +36,14 @@ pub struct LostRun {
     pub cause: String,
     /// When it started.
     pub started_at: UnixMs,
+    /// The run that everything began with.
+    pub root_execution_id: ExecutionId,
+    /// How many runs away from that.
+    pub trigger_depth: u32,
+    /// The trigger that started it; empty for none.
+    pub trigger: String,
+    /// Counting from 1 for an event; 0 for a request.
+    pub attempt: u32,
 }
 
 /// The slots, on either side.
@@ -114,7 +122,18 @@ mod tests {
 
     fn run(script: &str, cause: String) -> LostRun {
         let execution_id = ExecutionId::new();
-        LostRun { app: AppId(3), script: script.to_owned(), version: 4, execution_id, cause, started_at: 5 }
+        LostRun {
+            app: AppId(3),
+            script: script.to_owned(),
+            version: 4,
+            execution_id,
+            cause,
+            started_at: 5,
+            root_execution_id: ExecutionId::new(),
+            trigger_depth: u32::MAX,
+            trigger: "t".repeat(63),
+            attempt: u32::MAX,
+        }
     }
 
     #[test]

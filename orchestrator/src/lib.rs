@@ -7,6 +7,7 @@ pub mod capture;
 pub mod channel;
 pub mod confine;
 pub mod counting;
+pub mod file_answer;
 pub mod inflight;
 pub mod ingress;
 pub mod keyring;

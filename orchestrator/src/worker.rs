@@ -9,9 +9,10 @@ use crate::channel::worker_end::WorkerEnd;
 use crate::confine::confine;
 use crate::counting::Counting;
 use crate::inflight::InFlight;
-use crate::ingress::{Ingress, IngressParts, IngressSettings};
+use crate::ingress::{Ingress, IngressParts, IngressSettings, Later};
 use crate::live::Live;
 use crate::parking::Parking;
+use crate::previews::Versions;
 use crate::run::gate::Gate;
 use crate::run::handover::Takeovers;
 use crate::run::{Runner, RunnerParts};
@@ -21,15 +22,16 @@ use crate::supervisor::IN_FLIGHT_FD;
 use arc_swap::ArcSwap;
 use nix::sys::signal::{SigSet, Signal};
 use picloud_executor::{Executor, ExecutorConfig, Services, stack_bytes_for};
-use picloud_model::SystemClock;
 use picloud_model::limits::Limits;
-use picloud_model::protocol::{ToParent, ToWorker, WorkerSettings};
+use picloud_model::protocol::{RunRequest, ToParent, ToWorker, WorkerSettings};
+use picloud_model::{Code, Problem, SystemClock};
 use std::fs::File;
 use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
@@ -193,6 +195,7 @@ async fn serve(parts: Parts, mut inbox: mpsc::Receiver<ToWorker>) -> Result<(), 
         executor: executor(&channel, &settings),
         gate: Arc::clone(&gate),
         takeovers: parts.takeovers,
+        versions: Arc::new(ChannelPorts(Arc::clone(&channel))),
         capture: Arc::clone(&capture),
         counting: Arc::clone(&counting),
         clock: Arc::new(SystemClock),
@@ -205,6 +208,7 @@ async fn serve(parts: Parts, mut inbox: mpsc::Receiver<ToWorker>) -> Result<(), 
         let _drained = draining.wait_for(|drain| *drain).await;
     }));
     channel.tell(&ToParent::Applied { revision });
+    let asked = AskedRuns { runner: runner.clone(), channel: Arc::clone(&channel), under_way: watch::channel(0).0 };
     while let Some(frame) = inbox.recv().await {
         match frame {
             ToWorker::Snapshot(snapshot) => swap(&live, &channel, Live::of(snapshot)),
@@ -221,27 +225,83 @@ async fn serve(parts: Parts, mut inbox: mpsc::Receiver<ToWorker>) -> Result<(), 
                 let changed = live.load().with_keys(revision, &keys);
                 swap(&live, &channel, changed);
             }
-            ToWorker::Run { id, run } => {
-                let live = live.load_full();
-                let (runner, channel) = (runner.clone(), Arc::clone(&channel));
-                tokio::spawn(async move {
-                    let result = runner.run_asked(&live, *run).await;
-                    channel.tell(&ToParent::RunDone { id, result });
-                });
-            }
+            ToWorker::Run { id, run } => asked.begin(live.load_full(), id, *run).await,
             ToWorker::Count { id } => capture.tell_counts(id, gate.now()),
             ToWorker::Drain => break,
             ToWorker::Start(_) | ToWorker::Reply { .. } => tracing::warn!("a frame came at a time it means nothing"),
         }
     }
     drain.send_replace(true);
-    match ingress.await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!("the ingress ended badly: {error}"),
-        Err(error) => tracing::error!("the ingress ended badly: {error}"),
+    tokio::select! {
+        (served, ()) = async { tokio::join!(ingress, asked.drained()) } => match served {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!("the ingress ended badly: {error}"),
+            Err(error) => tracing::error!("the ingress ended badly: {error}"),
+        },
+        () = asked.refuse(&mut inbox) => {}
     }
     capture.flush(FLUSH_MAX);
     Ok(())
+}
+
+/// The runs that the parent asked for.
+struct AskedRuns {
+    runner: Runner,
+    channel: Arc<WorkerEnd>,
+    under_way: watch::Sender<usize>,
+}
+
+impl AskedRuns {
+    /// Runs `run` and tells the parent what came of it. Waits for nothing: what does not begin at once has a task.
+    async fn begin(&self, live: Arc<Live>, id: u64, run: RunRequest) {
+        let (runner, channel) = (self.runner.clone(), Arc::clone(&self.channel));
+        let under_way = UnderWay::begin(&self.under_way);
+        let mut starting = Box::pin(async move {
+            let tell = move |result| {
+                channel.tell(&ToParent::RunDone { id, result });
+                drop(under_way);
+            };
+            runner.run_asked(&live, run, tell).await;
+        });
+        let first = std::future::poll_fn(|cx| Poll::Ready(starting.as_mut().poll(cx)));
+        if first.await.is_pending() {
+            tokio::spawn(starting);
+        }
+    }
+
+    /// Waits until none is under way, at most as long as requests have to end.
+    async fn drained(&self) {
+        let mut under_way = self.under_way.subscribe();
+        let none = under_way.wait_for(|runs| *runs == 0);
+        // What takes longer is cut off: the parent knows that it was its own doing.
+        let _cut_off = tokio::time::timeout(IngressSettings::default().drain, none).await;
+    }
+
+    /// Answers what is asked for now, while the worker ends: it is not run. Ends with the channel.
+    async fn refuse(&self, inbox: &mut mpsc::Receiver<ToWorker>) {
+        while let Some(frame) = inbox.recv().await {
+            if let ToWorker::Run { id, run } = frame {
+                let problem = Problem::new(Code::NodeAway, "the worker is ending").retry_after_s(1);
+                self.channel.tell(&ToParent::RunDone { id, result: self.runner.not_run(*run, problem) });
+            }
+        }
+    }
+}
+
+/// One more, until dropped.
+struct UnderWay(watch::Sender<usize>);
+
+impl UnderWay {
+    fn begin(runs: &watch::Sender<usize>) -> Self {
+        runs.send_modify(|runs| *runs += 1);
+        Self(runs.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.send_modify(|runs| *runs -= 1);
+    }
 }
 
 fn swap(live: &ArcSwap<Live>, channel: &WorkerEnd, next: Live) {
@@ -261,7 +321,9 @@ fn ingress(
         live: Arc::clone(live),
         answer: runner,
         files: StaticFiles::new(Arc::clone(&ports) as Arc<dyn StaticBytes>),
-        versions: ports,
+        versions: Arc::clone(&ports) as Arc<dyn Versions>,
+        later: Arc::clone(&ports) as Arc<dyn Later>,
+        signed: ports,
         counting,
         clock: Arc::new(SystemClock),
         settings: IngressSettings::default(),
@@ -270,7 +332,16 @@ fn ingress(
 
 fn executor(channel: &Arc<WorkerEnd>, settings: &WorkerSettings) -> Executor {
     let ports = Arc::new(ChannelPorts(Arc::clone(channel)));
-    let services = Services { kv: ports.clone(), sources: ports.clone(), secrets: ports, clock: Arc::new(SystemClock) };
+    let services = Services {
+        kv: ports.clone(),
+        sources: ports.clone(),
+        secrets: ports.clone(),
+        pubsub: ports.clone(),
+        timers: ports.clone(),
+        files: ports.clone(),
+        http: ports,
+        clock: Arc::new(SystemClock),
+    };
     let module_cache_entries = settings.module_cache_entries as usize;
     Executor::new(ExecutorConfig { module_cache_entries, ..ExecutorConfig::default() }, services)
 }

@@ -26,6 +26,10 @@ pub(crate) enum List {
     Keys = 8,
     Audit = 9,
     Secrets = 10,
+    Triggers = 11,
+    Timers = 12,
+    DeadLetters = 13,
+    Files = 16,
 }
 
 /// The cursor of `list` that stands behind the item with this key.

@@ -7,29 +7,37 @@
 //! To add a noun: a file in `picloud-model`, a trait here, a file of its name in `sqlite/` (and later in
 //! `postgres/`), cases in `tests/conformance/`.
 
+pub mod blobs;
 mod cursor;
 mod data_dir;
+mod events;
+mod files;
 mod open;
 mod sqlite;
 
 pub use cursor::{execution_cursor, execution_of_cursor};
+pub use events::{Claimed, DeadLetters, Deliveries, Events, Queued, Schedule, Slot, SlotEnded, TriggerWrite, Triggers};
+pub use files::{FileChange, FileExpected, FileRow, FileWithBlob, FileWrite, Files, StoredBlob};
 pub use open::{OpenError, OpenSettings, open};
 
 use async_trait::async_trait;
 use picloud_model::app::{App, AppPatch, NewApp};
 use picloud_model::audit::{Act, AuditEntry, AuditQuery, AuditVerdict, RefusedAct};
 use picloud_model::clock::UnixMs;
+use picloud_model::event::Cause;
 use picloud_model::execution::{Execution, ExecutionQuery};
 use picloud_model::hash::ContentHash;
 use picloud_model::ids::{AppId, ExecutionId, KeyId, ScriptId};
 use picloud_model::key::ApiKey;
 use picloud_model::kv::{KvCollection, KvReply, KvRequest};
+use picloud_model::limits::Limits;
 use picloud_model::page::{Page, PageRequest};
 use picloud_model::protocol::{AppSnapshot, KeyEntry};
 use picloud_model::route::{Route, RouteSpec};
 use picloud_model::scope::Grant;
 use picloud_model::script::{Script, ScriptKind, ScriptVersion, VersionContext};
 use picloud_model::secret::Secret;
+use picloud_model::trigger::Trigger;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -52,6 +60,14 @@ pub enum StoreError {
         /// What it is at.
         actual: i64,
     },
+    /// The file does not have the bytes that the caller expected.
+    #[error("its SHA-256 is {actual}, not {expected}")]
+    OtherBytes {
+        /// What the caller expected.
+        expected: ContentHash,
+        /// What it has.
+        actual: ContentHash,
+    },
     /// A cursor that this list did not give.
     #[error("the cursor is not one of this list's")]
     BadCursor,
@@ -61,6 +77,24 @@ pub enum StoreError {
     /// More calls are waiting than the queue holds.
     #[error("more calls are waiting than the store takes")]
     Overloaded,
+    /// More deliveries of the app wait than its `queued_deliveries`.
+    #[error("{waiting} deliveries of the app wait already, as many as its queued_deliveries = {limit}")]
+    Backlog {
+        /// How many wait.
+        waiting: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// The app's files would have more bytes than its `files_app_bytes`.
+    #[error(
+        "the app's files have {used_bytes} bytes; with this one they would have more than files_app_bytes = {limit_bytes}"
+    )]
+    Quota {
+        /// How many they have.
+        used_bytes: u64,
+        /// The limit.
+        limit_bytes: u64,
+    },
     /// Everything else: for the log, not for users.
     #[error("the database failed")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -119,6 +153,8 @@ pub struct DeployWrite {
     pub routes: Vec<RouteSpec>,
     /// All of its static files.
     pub static_files: Vec<StaticWrite>,
+    /// All of its triggers. One that is there by its name keeps its id, its queue and its state.
+    pub triggers: Vec<TriggerWrite>,
 }
 
 /// What one app holds, whole: what a deploy is compared with and what an export writes.
@@ -132,6 +168,8 @@ pub struct AppState {
     pub routes: Vec<Route>,
     /// Its static files by path.
     pub static_files: Vec<StaticFile>,
+    /// Its triggers in the order they were given.
+    pub triggers: Vec<Trigger>,
 }
 
 /// A stored static file, without its bytes.
@@ -172,6 +210,8 @@ pub struct AppChange {
     pub scripts: Vec<ScriptWrite>,
     /// All of the app's routes; `None` leaves them.
     pub routes: Option<Vec<RouteSpec>>,
+    /// All of the app's triggers; `None` leaves them.
+    pub triggers: Option<Vec<TriggerWrite>>,
     /// What it is called in the audit log: `script.rollback`.
     pub action: &'static str,
     /// What it is about there.
@@ -198,10 +238,11 @@ pub trait Scripts: Send + Sync {
     /// The script and its live version with source.
     async fn script(&self, app: AppId, name: &str) -> Result<Option<(Script, ScriptVersion)>>;
     /// Saves a version (none, if source and kind are live already) with its imports. `expected` is the live version
-    /// it must be at, 0 for "must not exist". Refuses endpoint → module while routes lead to it, listing them.
+    /// it must be at, 0 for "must not exist". Refuses endpoint → module while routes or triggers lead to it,
+    /// listing them.
     async fn save_script(&self, app: AppId, script: &ScriptWrite, expected: Option<i64>, act: &Act) -> Result<Script>;
-    /// Removes it with its versions. Refuses while routes lead to it or others import it, listing them; `force` takes
-    /// those routes along and leaves the importers broken.
+    /// Removes it with its versions. Refuses while routes or triggers lead to it or others import it, listing them;
+    /// `force` takes those routes and triggers (with their queues) along and leaves the importers broken.
     async fn delete_script(
         &self,
         app: AppId,
@@ -261,8 +302,13 @@ pub trait Routes: Send + Sync {
 /// Keys and values.
 #[async_trait]
 pub trait Kv: Send + Sync {
-    /// Does one thing, atomically, as of `now` (an entry whose time is over is not there).
-    async fn kv(&self, app: AppId, request: KvRequest, now: UnixMs) -> Result<KvReply>;
+    /// Does one thing, atomically, as of `now` (an entry whose time is over is not there), for nobody's run.
+    async fn kv(&self, app: AppId, request: KvRequest, now: UnixMs) -> Result<KvReply> {
+        self.kv_for(app, request, &Cause::first(now, &Limits::default())).await
+    }
+    /// Does one thing, atomically, as of the cause's time; and in the same transaction one delivery for each trigger of
+    /// the app that a change matches.
+    async fn kv_for(&self, app: AppId, request: KvRequest, cause: &Cause) -> Result<KvReply>;
     /// The same by somebody's hand: a change goes into the audit log, with the key and never the value.
     async fn kv_by_hand(&self, app: AppId, request: KvRequest, act: &Act) -> Result<KvReply>;
     /// The app's collections by name.
@@ -377,6 +423,40 @@ pub trait Backup: Send + Sync {
 }
 
 /// Everything durable.
-pub trait Store: Apps + Deploys + Scripts + Routes + Kv + Executions + Keys + Secrets + Audit + Backup {}
+pub trait Store:
+    Apps
+    + Deploys
+    + Scripts
+    + Routes
+    + Triggers
+    + Kv
+    + Files
+    + Events
+    + Deliveries
+    + DeadLetters
+    + Executions
+    + Keys
+    + Secrets
+    + Audit
+    + Backup
+{
+}
 
-impl<T: Apps + Deploys + Scripts + Routes + Kv + Executions + Keys + Secrets + Audit + Backup> Store for T {}
+impl<T> Store for T where
+    T: Apps
+        + Deploys
+        + Scripts
+        + Routes
+        + Triggers
+        + Kv
+        + Files
+        + Events
+        + Deliveries
+        + DeadLetters
+        + Executions
+        + Keys
+        + Secrets
+        + Audit
+        + Backup
+{
+}

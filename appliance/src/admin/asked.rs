@@ -129,9 +129,11 @@ fn read_tags(headers: &HeaderMap, name: HeaderName, weak: bool) -> Result<Option
 }
 
 /// One entity tag.
-struct Tag<'a> {
-    weak: bool,
-    text: &'a str,
+pub(super) struct Tag<'a> {
+    /// Whether it promises little.
+    pub(super) weak: bool,
+    /// Without its quotes.
+    pub(super) text: &'a str,
 }
 
 impl Tag<'_> {
@@ -141,7 +143,7 @@ impl Tag<'_> {
 }
 
 /// `"3", W/"4"` → the first tag, and what follows its comma. Digits without quotes are taken, too.
-fn next_tag(text: &str) -> Option<(Tag<'_>, &str)> {
+pub(super) fn next_tag(text: &str) -> Option<(Tag<'_>, &str)> {
     let (weak, quoted) = text.strip_prefix("W/").map_or((false, text), |quoted| (true, quoted));
     let (tag, after) = match quoted.strip_prefix('"') {
         Some(quoted) => quoted.split_once('"')?,

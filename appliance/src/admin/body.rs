@@ -85,6 +85,21 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     }
 }
 
+/// A JSON body of ordinary size that may be left out: then it is what it is where it says nothing.
+pub(super) struct JsonOrNothing<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for JsonOrNothing<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Self, Refusal> {
+        let bytes = read(request.into_body(), BODY_BYTES_MAX).await?;
+        if bytes.trim_ascii().is_empty() {
+            return Ok(Self(T::default()));
+        }
+        Ok(Self(parse_object(&bytes)?))
+    }
+}
+
 /// A JSON answer, with an ETag where the thing has a version.
 pub(super) fn json<T: Serialize>(status: StatusCode, value: &T, version: Option<i64>) -> Response {
     match serde_json::to_vec(value) {

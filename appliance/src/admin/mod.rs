@@ -11,6 +11,7 @@ mod openapi;
 mod peer;
 mod refusal;
 mod router;
+mod seen_file;
 mod tls;
 mod visitor;
 

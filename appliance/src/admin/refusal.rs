@@ -49,6 +49,8 @@ pub fn from_store(error: StoreError) -> Problem {
             Problem::new(Code::PreconditionFailed, format!("it is at {actual} now, not at {expected}"))
                 .hint("read it again, and change what is there now")
         }
+        error @ StoreError::OtherBytes { .. } => Problem::new(Code::PreconditionFailed, error.to_string())
+            .hint("read it again, and change what is there now"),
         StoreError::BadCursor => {
             Problem::new(Code::Malformed, "`cursor` is not one of this list's").hint("start again without `cursor`")
         }
@@ -61,6 +63,13 @@ pub fn from_store(error: StoreError) -> Problem {
         StoreError::Overloaded => {
             Problem::new(Code::Overloaded, "more writes are waiting than the store takes").retry_after_s(1)
         }
+        error @ StoreError::Backlog { limit, .. } => Problem::new(Code::Overloaded, error.to_string())
+            .limit("queued_deliveries", limit)
+            .hint("`picloud triggers list` shows what waits; a paused trigger queues until it is resumed")
+            .retry_after_s(60),
+        error @ StoreError::Quota { limit_bytes, .. } => Problem::new(Code::StorageFull, error.to_string())
+            .limit("files_app_bytes", limit_bytes)
+            .hint("remove files, or raise `files_app_bytes` in [limits] of app.toml"),
         StoreError::Backend(source) => {
             tracing::error!(error = %crate::appliance::with_sources(source.as_ref()), "the database failed");
             Problem::internal()

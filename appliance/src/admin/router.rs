@@ -2,8 +2,8 @@
 
 use super::access::{Guarded, Known};
 use super::api::{
-    apps, audit, backup, deploy, env, executions, keys, kv, logs, meta, metrics, routes, run, scripts, sdk, secrets,
-    versions, watch,
+    apps, audit, backup, dead_letters, deploy, env, executions, files, keys, kv, logs, meta, metrics, publish, replay,
+    routes, run, scripts, sdk, secrets, timers, topics, triggers, versions, watch,
 };
 use super::openapi::{BASE, Urls, urls};
 use super::refusal::Refusal;
@@ -45,16 +45,35 @@ pub(super) fn urls() -> Urls {
         "/apps/{app}/scripts/{script}/run" => run::run;
         "/apps/{app}/routes" => routes::list, routes::create;
         "/apps/{app}/routes/{id}" => routes::get, routes::delete;
+        "/apps/{app}/triggers" => triggers::list, triggers::create;
+        "/apps/{app}/triggers/{name}" => triggers::get, triggers::put, triggers::delete;
+        "/apps/{app}/triggers/{name}/fire" => triggers::fire;
+        "/apps/{app}/triggers/{name}/pause" => triggers::pause;
+        "/apps/{app}/triggers/{name}/resume" => triggers::resume;
+        "/apps/{app}/triggers/{name}/next" => triggers::next;
+        "/apps/{app}/publish" => publish::publish;
+        "/apps/{app}/timers" => timers::list;
+        "/apps/{app}/timers/{timer}" => timers::delete;
+        "/apps/{app}/dead-letters" => dead_letters::list;
+        "/apps/{app}/dead-letters/retry" => dead_letters::retry_all;
+        "/apps/{app}/dead-letters/{id}" => dead_letters::get, dead_letters::delete;
+        "/apps/{app}/dead-letters/{id}/retry" => dead_letters::retry;
         "/apps/{app}/kv" => kv::collections;
         "/apps/{app}/kv/{collection}" => kv::list, kv::delete_collection;
         // A key may hold `/`, encoded or not.
         "/apps/{app}/kv/{collection}/{*key}" => kv::get, kv::put, kv::delete;
+        "/apps/{app}/files" => files::collections;
+        "/apps/{app}/files/{collection}" => files::list, files::create;
+        "/apps/{app}/files/{collection}/{file}" => files::get, files::head, files::put, files::delete;
         "/apps/{app}/env" => env::list;
         "/apps/{app}/env/{value}" => env::get, env::put, env::delete;
         "/apps/{app}/executions" => executions::list;
         "/apps/{app}/executions/{execution}" => executions::get;
+        "/apps/{app}/executions/{execution}/replay" => replay::replay;
         "/apps/{app}/secrets" => secrets::list;
         "/apps/{app}/secrets/{name}" => secrets::get, secrets::put, secrets::delete;
+        "/schedules/preview" => triggers::preview_schedule;
+        "/apps/{app}/topics" => topics::topics;
         "/watch" => watch::watch;
         "/logs" => logs::logs;
         "/metrics" => metrics::metrics;

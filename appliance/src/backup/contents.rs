@@ -5,6 +5,7 @@ use crate::config::Settings;
 use picloud_model::audit::Act;
 use picloud_model::clock::{UnixMs, rfc3339};
 use picloud_store::Store;
+use picloud_store::blobs::{Blobs, Kept};
 use std::fs::DirBuilder;
 use std::io::ErrorKind;
 use std::os::unix::fs::DirBuilderExt;
@@ -31,15 +32,18 @@ pub struct Source {
     pub data_dir: PathBuf,
     /// Where files of apps are, if not in the data folder.
     pub files_root: Option<PathBuf>,
+    /// The bytes of files, where this process has them in use: none of them goes while they are copied.
+    pub blobs: Option<Blobs>,
     /// This machine.
     pub node: String,
 }
 
 impl Source {
     /// What an appliance with these settings has.
-    pub fn of(settings: &Settings, node: &str) -> Self {
+    pub fn of(settings: &Settings, node: &str, blobs: Option<&Blobs>) -> Self {
         let Settings { data_dir, files_root, .. } = settings;
-        Self { data_dir: data_dir.clone(), files_root: files_root.clone(), node: node.to_owned() }
+        let (data_dir, files_root) = (data_dir.clone(), files_root.clone());
+        Self { data_dir, files_root, blobs: blobs.cloned(), node: node.to_owned() }
     }
 }
 
@@ -54,6 +58,7 @@ pub struct Contents {
     /// This machine.
     pub node: String,
     _copies: Copies,
+    _kept: Option<Kept>,
     _turn: OwnedSemaphorePermit,
 }
 
@@ -73,12 +78,17 @@ impl Contents {
     pub async fn gather(source: Source, store: &dyn Store, turn: &Turn, act: &Act) -> Result<Self, BackupError> {
         let turn = Arc::clone(&turn.0).try_acquire_owned().map_err(|_taken| BackupError::Busy)?;
         let copies = make_copies_folder(&source.data_dir)?;
+        // Before the databases: what a row in the copy names stays on the disk until it is in the archive.
+        let kept = match &source.blobs {
+            Some(blobs) => Some(blobs.keep().await),
+            None => None,
+        };
         let mut files = Vec::new();
         for name in store.copy_to(&copies.0).await? {
             let path = copies.0.join(&name);
             files.push((name, path));
         }
-        let Source { data_dir, files_root, node } = source;
+        let Source { data_dir, files_root, node, blobs: _kept } = source;
         let found = tokio::task::spawn_blocking(move || {
             let roots = [data_dir.join(FOLDERS[0]), files_root.unwrap_or_else(|| data_dir.join(FOLDERS[1]))];
             for (name, root) in FOLDERS.iter().zip(roots) {
@@ -98,7 +108,7 @@ impl Contents {
         // Before a byte of it goes anywhere: whoever takes all of it but the end has it, too.
         let after = serde_json::json!({ "files": files.len(), "bytes": size_bytes });
         store.audit_done(act, "backup.take", &rfc3339(act.at), after).await?;
-        Ok(Self { files, size_bytes, created_at: act.at, node, _copies: copies, _turn: turn })
+        Ok(Self { files, size_bytes, created_at: act.at, node, _copies: copies, _kept: kept, _turn: turn })
     }
 }
 
@@ -119,6 +129,11 @@ fn make_copies_folder(data_dir: &Path) -> Result<Copies, BackupError> {
     Ok(Copies(path))
 }
 
+/// Whether a name in the folder of files is one of the folders that blobs lie in.
+pub(super) fn is_blob_folder(name: &str) -> bool {
+    name.len() == 2 && name.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// All files below `folder`, in a stable order; none where it does not exist.
 fn walk(name: &str, folder: &Path, files: &mut Vec<(String, PathBuf)>) -> Result<(), BackupError> {
     let entries = match std::fs::read_dir(folder) {
@@ -136,6 +151,10 @@ fn walk(name: &str, folder: &Path, files: &mut Vec<(String, PathBuf)>) -> Result
         };
         // A key that is being written; it is gone the next moment.
         if name == FOLDERS[0] && part.ends_with(".new") {
+            continue;
+        }
+        // Beside blobs there is what is being written, the lock and, on a disk of its own, what belongs to that.
+        if name == FOLDERS[1] && !is_blob_folder(&part) {
             continue;
         }
         found.push((format!("{name}/{part}"), entry.path(), kind));

@@ -12,6 +12,7 @@
 //! a single byte, is refused by [`read::read`].
 
 pub mod contents;
+mod files_root;
 pub mod pack;
 pub mod read;
 pub mod restore;

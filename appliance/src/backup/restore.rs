@@ -3,6 +3,7 @@
 //! Everything is unpacked into a folder beside it, opened and checked there, and renamed. Whatever ends a restore
 //! before that leaves a folder that the next one clears away.
 
+use super::files_root::FilesRoot;
 use super::{BackupError, Manifest, read};
 use picloud_model::audit::{Act, AuditVerdict};
 use picloud_model::clock::{Clock, rfc3339};
@@ -30,10 +31,12 @@ pub struct Restored {
     pub audit: AuditVerdict,
 }
 
-/// Restores `archive` into `dir`, which must not exist or be empty. `act` goes into the audit log.
+/// Restores `archive` into `dir`, which must not exist or be empty, and files of apps into `files_root`, where that is
+/// another folder. `act` goes into the audit log.
 pub async fn restore(
     archive: &Path,
     dir: &Path,
+    files_root: Option<&Path>,
     clock: Arc<dyn Clock>,
     act: &Act,
     progress: &mut dyn FnMut(u64),
@@ -47,14 +50,25 @@ pub async fn restore(
     read::read(BufReader::with_capacity(READ_BYTES, open()?), &mut ignore)?;
     let unfinished = Unfinished::begin(&dir)?;
     let into = unfinished.path.clone();
-    let manifest =
-        read::read(BufReader::with_capacity(READ_BYTES, open()?), |path, content| unpack(&into, path, content))?;
+    // Within the data folder it comes into place together with that.
+    let files_root = files_root.map(|root| root.strip_prefix(&dir).map_or(root.to_owned(), |within| into.join(within)));
+    let files_root = files_root.as_deref().map(FilesRoot::begin).transpose()?;
+    let manifest = read::read(BufReader::with_capacity(READ_BYTES, open()?), |path, content| {
+        let elsewhere = files_root.as_ref().map(|root| root.unpack(path, content)).transpose()?;
+        if elsewhere == Some(true) { Ok(()) } else { unpack(&into, path, content) }
+    })?;
     let audit = check(&into, clock, act, &manifest).await?;
     if let Some((uid, gid)) = owner {
         give_to(&into, uid, gid)?;
     }
     settle(&into)?;
+    if let Some(root) = &files_root {
+        root.settle(owner)?;
+    }
     unfinished.put_in_place(&dir)?;
+    if let Some(root) = files_root {
+        root.keep();
+    }
     Ok(Restored { manifest, audit })
 }
 
@@ -168,7 +182,7 @@ fn count(content: &mut dyn Read, progress: &mut dyn FnMut(u64)) -> Result<(), Ba
 }
 
 /// Writes one file; the path was checked.
-fn unpack(into: &Path, path: &str, content: &mut dyn Read) -> Result<(), BackupError> {
+pub(super) fn unpack(into: &Path, path: &str, content: &mut dyn Read) -> Result<(), BackupError> {
     let target = into.join(path);
     let folder = target.parent().unwrap_or(into);
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(BackupError::io("make the folder", folder))?;
@@ -219,15 +233,15 @@ fn for_each(folder: &Path, work: &mut dyn FnMut(&Path) -> std::io::Result<()>) -
 }
 
 /// What is restored by root belongs to whom the folder belonged.
-fn give_to(folder: &Path, uid: u32, gid: u32) -> Result<(), BackupError> {
+pub(super) fn give_to(folder: &Path, uid: u32, gid: u32) -> Result<(), BackupError> {
     for_each(folder, &mut |path| std::os::unix::fs::lchown(path, Some(uid), Some(gid)))
 }
 
 /// All of it is on the disk before it gets its name.
-fn settle(folder: &Path) -> Result<(), BackupError> {
+pub(super) fn settle(folder: &Path) -> Result<(), BackupError> {
     for_each(folder, &mut |path| File::open(path)?.sync_all())
 }
 
-fn sync_folder(folder: &Path) -> Result<(), BackupError> {
+pub(super) fn sync_folder(folder: &Path) -> Result<(), BackupError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(BackupError::io("finish", folder))
 }

@@ -8,6 +8,7 @@ use super::{BackupError, Manifest};
 use picloud_model::app::NewApp;
 use picloud_model::audit::Act;
 use picloud_model::clock::{Clock, ManualClock};
+use picloud_store::blobs::Blobs;
 use picloud_store::{OpenSettings, Store};
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -32,7 +33,7 @@ async fn archive() -> (TempDir, Vec<u8>) {
     let data = tempdir().unwrap();
     let store = open(data.path()).await;
     store.create_app(&NewApp { name: "kitchen".to_owned(), ..NewApp::default() }, &act()).await.unwrap();
-    for (file, text) in [("keys/ca.key", "secret"), ("keys/ca.crt.new", "half"), ("files/1/a/b", "bytes of a file")] {
+    for (file, text) in [("keys/ca.key", "secret"), ("keys/ca.crt.new", "half"), ("files/a1/b2/c", "bytes of a file")] {
         let path = data.path().join(file);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, text).unwrap();
@@ -45,7 +46,7 @@ async fn archive() -> (TempDir, Vec<u8>) {
 }
 
 async fn gather(dir: &Path, store: &dyn Store) -> Result<Contents, BackupError> {
-    let source = Source { data_dir: dir.to_owned(), files_root: None, node: "pi".to_owned() };
+    let source = Source { data_dir: dir.to_owned(), files_root: None, blobs: None, node: "pi".to_owned() };
     Contents::gather(source, store, &Turn::default(), &act()).await
 }
 
@@ -61,12 +62,47 @@ fn read_all(bytes: &[u8]) -> Result<(Manifest, BTreeMap<String, Vec<u8>>), Backu
 }
 
 #[tokio::test]
+async fn files_on_a_disk_of_their_own_are_backed_up_and_restored_there() {
+    let machine = tempdir().unwrap();
+    let data = machine.path().join("data");
+    let store = open(&data).await;
+    let (old, new) = (machine.path().join("old disk"), machine.path().join("new disk"));
+    let blobs = Blobs::open(&old).unwrap();
+    let mut writer = blobs.create(100).await.unwrap();
+    writer.write("bytes of a file".into()).await.unwrap();
+    let blob = writer.finish(None).await.unwrap();
+    let unfinished = blobs.create(100).await.unwrap();
+    std::fs::create_dir(old.join("lost+found")).unwrap();
+    let source =
+        Source { data_dir: data.clone(), files_root: Some(old), blobs: Some(blobs.clone()), node: "pi".to_owned() };
+    let contents = Contents::gather(source, store.as_ref(), &Turn::default(), &act()).await.unwrap();
+    assert!(!blobs.remove(blob.id).await.unwrap(), "nothing goes while it is copied");
+    let archive = machine.path().join("b.tar");
+    let manifest = pack(&contents, std::fs::File::create(&archive).unwrap()).unwrap();
+    assert_eq!(manifest.files.iter().filter(|file| file.path.starts_with("files/")).count(), 1);
+    drop((contents, unfinished));
+    assert!(blobs.remove(blob.id).await.unwrap());
+
+    std::fs::create_dir_all(new.join("lost+found")).unwrap();
+    let again = machine.path().join("again");
+    restore(&archive, &again, Some(&new), clock(), &act(), &mut |_bytes| {}).await.unwrap();
+    let restored = Blobs::open(&new).unwrap();
+    assert_eq!(restored.read_whole(&blob, 100).await.unwrap(), b"bytes of a file");
+    assert!(!again.join("files").exists());
+    let third = machine.path().join("third");
+    let refused = restore(&archive, &third, Some(&new), clock(), &act(), &mut |_bytes| {}).await.unwrap_err();
+    assert!(matches!(refused, BackupError::HasData { .. }), "{refused}");
+    assert!(!third.exists());
+    assert_eq!(restored.read_whole(&blob, 100).await.unwrap(), b"bytes of a file", "what was there stays");
+}
+
+#[tokio::test]
 async fn an_archive_holds_what_is_durable_and_nothing_else() {
     let (data, bytes) = archive().await;
     let (manifest, files) = read_all(&bytes).unwrap();
     let names: Vec<&str> = files.keys().map(String::as_str).collect();
-    assert_eq!(names, ["files/1/a/b", "history.db", "keys/ca.key", "picloud.db"]);
-    assert_eq!(files["files/1/a/b"], b"bytes of a file");
+    assert_eq!(names, ["files/a1/b2/c", "history.db", "keys/ca.key", "picloud.db"]);
+    assert_eq!(files["files/a1/b2/c"], b"bytes of a file");
     assert_eq!((manifest.format, manifest.node.as_str(), manifest.files.len()), (1, "pi", 4));
     let left = std::fs::read_dir(data.path()).unwrap().flatten();
     let left = left.filter(|entry| entry.file_name().to_string_lossy().starts_with("backup-tmp-"));
@@ -145,11 +181,11 @@ async fn what_is_restored_is_private_whole_and_in_the_audit_log() {
     // What a restore that was killed has left behind is in nobody's way.
     std::fs::create_dir(machine.path().join("data.restoring")).unwrap();
     std::fs::write(machine.path().join("data.restoring/picloud.db"), "half").unwrap();
-    let restored = restore(&file, &dir, clock(), &act(), &mut |_bytes| {}).await.unwrap();
+    let restored = restore(&file, &dir, None, clock(), &act(), &mut |_bytes| {}).await.unwrap();
     assert!(restored.audit.intact);
     assert!(!machine.path().join("data.restoring").exists());
     for (path, mode) in
-        [("", 0o700), ("keys", 0o700), ("keys/ca.key", 0o600), ("picloud.db", 0o600), ("files/1/a", 0o700)]
+        [("", 0o700), ("keys", 0o700), ("keys/ca.key", 0o600), ("picloud.db", 0o600), ("files/a1/b2", 0o700)]
     {
         let found = std::fs::metadata(dir.join(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!(found, mode, "{path}");
@@ -170,14 +206,14 @@ async fn a_folder_with_data_or_a_damaged_archive_changes_nothing() {
     std::fs::write(&file, &bytes).unwrap();
     std::fs::create_dir(&dir).unwrap();
     std::fs::write(dir.join("notes"), "mine").unwrap();
-    let refused = restore(&file, &dir, clock(), &act(), &mut |_bytes| {}).await.unwrap_err().to_string();
+    let refused = restore(&file, &dir, None, clock(), &act(), &mut |_bytes| {}).await.unwrap_err().to_string();
     assert!(refused.contains("is not empty: it holds notes") && refused.contains("hint:"), "{refused}");
     assert_eq!(std::fs::read_to_string(dir.join("notes")).unwrap(), "mine");
     std::fs::remove_file(dir.join("notes")).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(&file, &bytes).unwrap();
-    let refused = restore(&file, &dir, clock(), &act(), &mut |_bytes| {}).await.unwrap_err().to_string();
+    let refused = restore(&file, &dir, None, clock(), &act(), &mut |_bytes| {}).await.unwrap_err().to_string();
     assert!(refused.contains("damaged"), "{refused}");
     assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 0);
     assert!(!machine.path().join("data.restoring").exists());
@@ -188,7 +224,7 @@ async fn a_second_backup_waits_for_no_one_and_is_refused() {
     let data = tempdir().unwrap();
     let store = open(data.path()).await;
     let turn = Turn::default();
-    let source = || Source { data_dir: data.path().to_owned(), files_root: None, node: "pi".to_owned() };
+    let source = || Source { data_dir: data.path().to_owned(), files_root: None, blobs: None, node: "pi".to_owned() };
     let first = Contents::gather(source(), store.as_ref(), &turn, &act()).await.unwrap();
     let second = Contents::gather(source(), store.as_ref(), &turn, &act()).await;
     assert!(matches!(second, Err(BackupError::Busy)));

@@ -13,11 +13,12 @@ use std::sync::Arc;
 /// Restores `archive` into the data folder of the settings.
 pub(super) fn run(config: &Config, archive: &Path) -> Result<(), Stopped> {
     terminal::start_log(&config.settings.log, false);
-    let dir = &config.settings.data_dir;
+    let (dir, files_root) = (&config.settings.data_dir, config.settings.files_root.as_deref());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let act = Act { who: caller(), from: "restore".to_owned(), at: clock.now_ms(), message: None };
     let mut progress = terminal::Progress::new("read");
-    let restored = runtime()?.block_on(restore(archive, dir, clock, &act, &mut |bytes| progress.add(bytes)));
+    let restored =
+        runtime()?.block_on(restore(archive, dir, files_root, clock, &act, &mut |bytes| progress.add(bytes)));
     let restored = restored.map_err(|error| format!("`{}`: {error}\nnothing was restored", archive.display()))?;
     drop(progress);
     let manifest = &restored.manifest;

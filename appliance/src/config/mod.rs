@@ -46,7 +46,7 @@ pub struct Settings {
     pub tls_key: Option<PathBuf>,
     /// Whether the appliance will announce itself; accepted, not in use yet.
     pub mdns: bool,
-    /// Where files of apps will live; accepted, not in use yet.
+    /// Where files of apps are, if not in the data folder.
     pub files_root: Option<PathBuf>,
     /// Another store than SQLite; refused by this version.
     pub database_url: Option<String>,
@@ -64,6 +64,10 @@ pub struct Settings {
     pub versions_max: u32,
     /// Between these two, a version is kept for so many days.
     pub versions_days: u32,
+    /// Dead letters are kept for so many days.
+    pub letters_days: u32,
+    /// At most so many dead letters of an app are kept.
+    pub letters_max: u32,
 }
 
 impl Settings {
@@ -92,7 +96,14 @@ impl Settings {
             versions_min: 20,
             versions_max: 500,
             versions_days: 90,
+            letters_days: 30,
+            letters_max: 10_000,
         }
+    }
+
+    /// Where files of apps are.
+    pub fn files_dir(&self) -> PathBuf {
+        self.files_root.clone().unwrap_or_else(|| self.data_dir.join("files"))
     }
 
     /// Which versions of scripts are kept.
@@ -101,6 +112,14 @@ impl Settings {
             newest_min: self.versions_min,
             newest_max: self.versions_max.max(self.versions_min),
             age_ms_max: i64::from(self.versions_days) * DAY_MS,
+        }
+    }
+
+    /// Which dead letters are kept.
+    pub fn letters_kept(&self) -> picloud_model::dead_letter::LettersKept {
+        picloud_model::dead_letter::LettersKept {
+            age_ms_max: i64::from(self.letters_days) * DAY_MS,
+            per_app_max: self.letters_max,
         }
     }
 }

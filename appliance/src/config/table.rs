@@ -52,8 +52,10 @@ const CONCURRENCY_MAX: u32 = 1_024;
 
 /// Most versions that may be kept of a script.
 const VERSIONS_MAX: u32 = 10_000;
-/// Longest time that versions may be kept.
+/// Longest time that versions and dead letters may be kept.
 const VERSIONS_DAYS_MAX: u32 = 36_500;
+/// Most dead letters of an app that may be kept.
+const LETTERS_MAX: u32 = 1_000_000;
 
 /// All settings.
 pub const SETTINGS: &[SettingRow] = &[
@@ -124,7 +126,7 @@ pub const SETTINGS: &[SettingRow] = &[
         key: "files_root",
         value_name: "DIR",
         expected: "a folder",
-        doc: "Where files of apps will live (not in use yet)",
+        doc: "Where files of apps are, on another disk for example; `files` in the data folder otherwise",
         shape: Shape::Text,
         set: |settings, text| path(text).map(|dir| settings.files_root = Some(dir)),
         show: |settings| settings.files_root.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default(),
@@ -206,6 +208,24 @@ pub const SETTINGS: &[SettingRow] = &[
         shape: Shape::Number,
         set: |settings, text| number(text, VERSIONS_DAYS_MAX).map(|n| settings.versions_days = n),
         show: |settings| settings.versions_days.to_string(),
+    },
+    SettingRow {
+        key: "letters_days",
+        value_name: "DAYS",
+        expected: "a number of days from 1 to 36500",
+        doc: "How long dead letters are kept",
+        shape: Shape::Number,
+        set: |settings, text| number(text, VERSIONS_DAYS_MAX).map(|n| settings.letters_days = n),
+        show: |settings| settings.letters_days.to_string(),
+    },
+    SettingRow {
+        key: "letters_max",
+        value_name: "N",
+        expected: "a number from 1 to 1000000",
+        doc: "Dead letters of an app that are kept, the newest",
+        shape: Shape::Number,
+        set: |settings, text| number(text, LETTERS_MAX).map(|n| settings.letters_max = n),
+        show: |settings| settings.letters_max.to_string(),
     },
 ];
 

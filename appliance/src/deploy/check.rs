@@ -1,11 +1,12 @@
 //! Everything that can be said about a bundle without the store: all of it at once, each with its file.
 
-use super::graph;
+use super::{graph, triggers};
 use base64::Engine;
 use picloud_executor::validate;
-use picloud_model::app::NewApp;
+use picloud_model::app::{HttpPolicy, NewApp};
 use picloud_model::app_folder::check_static_path;
 use picloud_model::bundle::Bundle;
+use picloud_model::clock::UnixMs;
 use picloud_model::limits::{
     APP_ITEMS_MAX, AppLimits, ENV_ENTRIES_MAX, ENV_NAME_BYTES_MAX, ENV_VALUE_BYTES_MAX, Limits, STATIC_APP_BYTES_MAX,
     STATIC_FILE_BYTES_MAX,
@@ -14,7 +15,7 @@ use picloud_model::name;
 use picloud_model::problem::{Code, Problem};
 use picloud_model::route::{RouteSpec, parse_path};
 use picloud_model::script::{Diagnostic, ScriptKind};
-use picloud_store::{ScriptWrite, StaticWrite};
+use picloud_store::{ScriptWrite, StaticWrite, TriggerWrite};
 use std::collections::BTreeMap;
 
 /// Longest method of a route.
@@ -34,30 +35,32 @@ pub struct Wanted {
     pub routes: Vec<RouteSpec>,
     /// Its static files.
     pub static_files: Vec<StaticWrite>,
+    /// Its triggers.
+    pub triggers: Vec<TriggerWrite>,
     /// What does not stop it.
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Checks all of it.
-pub fn check(mut bundle: Bundle) -> Result<Wanted, Problem> {
+/// Checks all of it; schedules begin after `now`.
+pub fn check(mut bundle: Bundle, now: UnixMs) -> Result<Wanted, Problem> {
     let mut errors = Vec::new();
     check_head(&mut bundle, &mut errors);
     let limits = bundle.limits.resolve();
     let (scripts, warnings) = check_scripts(&bundle, &limits, &mut errors);
     check_routes(&mut bundle, &mut errors);
     let static_files = check_static(&bundle, &mut errors);
-    for trigger in &bundle.triggers {
-        let name = trigger.get("name").and_then(serde_json::Value::as_str).unwrap_or("without a name");
-        errors.push(
-            in_app_toml(format!("trigger `{name}`: triggers are not part of this version yet"))
-                .with_hint("remove the [[triggers]] table"),
-        );
-    }
+    let kind_of = |name: &str| match (bundle.scripts.contains_key(name), bundle.modules.contains_key(name)) {
+        (true, _) => Some(ScriptKind::Endpoint),
+        (false, true) => Some(ScriptKind::Module),
+        (false, false) => None,
+    };
+    let triggers = triggers::check_triggers(&bundle.triggers, kind_of, now, &mut errors);
     if !errors.is_empty() {
         return Err(refusal(&bundle.name, errors));
     }
-    let app = NewApp { name: bundle.name, hosts: bundle.hosts, env: bundle.env, limits: bundle.limits };
-    Ok(Wanted { app, scripts, routes: bundle.routes, static_files, warnings })
+    let app =
+        NewApp { name: bundle.name, hosts: bundle.hosts, env: bundle.env, limits: bundle.limits, http: bundle.http };
+    Ok(Wanted { app, scripts, routes: bundle.routes, static_files, triggers, warnings })
 }
 
 fn refusal(app: &str, errors: Vec<Diagnostic>) -> Problem {
@@ -93,13 +96,14 @@ fn check_head(bundle: &mut Bundle, errors: &mut Vec<Diagnostic>) {
     if let Err(problem) = name::check_app_name(&bundle.name) {
         errors.push(from_problem("app.toml", problem));
     }
-    if let Err(problems) = check_app_fields(&mut bundle.hosts, &bundle.env, &bundle.limits) {
+    if let Err(problems) = check_app_fields(&mut bundle.hosts, &bundle.env, &bundle.limits, &bundle.http) {
         errors.extend(problems);
     }
     for (what, count) in [
         ("scripts", bundle.scripts.len()),
         ("modules", bundle.modules.len()),
         ("routes", bundle.routes.len()),
+        ("triggers", bundle.triggers.len()),
         ("static files", bundle.static_files.len()),
     ] {
         if count > APP_ITEMS_MAX {
@@ -113,6 +117,7 @@ pub fn check_app_fields(
     hosts: &mut [String],
     env: &BTreeMap<String, String>,
     limits: &AppLimits,
+    http: &HttpPolicy,
 ) -> Result<(), Vec<Diagnostic>> {
     let mut errors = Vec::new();
     for host in hosts.iter_mut() {
@@ -143,6 +148,9 @@ pub fn check_app_fields(
             let len = value.len();
             errors.push(in_app_toml(format!("[env]: `{name}` has {len} bytes, more than {ENV_VALUE_BYTES_MAX}")));
         }
+    }
+    if let Err(wrong) = http.check() {
+        errors.extend(wrong.into_iter().map(|message| in_app_toml(format!("[http]: {message}"))));
     }
     if let Err(problem) = limits.check() {
         errors.push(from_problem("app.toml", problem));

@@ -1,6 +1,7 @@
 //! What differs between the app that is there and the one that is wanted. Pure.
 
 use super::check::Wanted;
+use super::triggers::trigger_changes;
 use picloud_model::bundle::{Change, ChangeAction};
 use picloud_model::hash::ContentHash;
 use picloud_model::limits::AppLimits;
@@ -26,9 +27,14 @@ pub fn diff(state: Option<&AppState>, wanted: &Wanted, whole: bool) -> Vec<Chang
     values("host", &old_hosts, &new_hosts, &mut changes);
     let old_limits = app.map(|app| limits(&app.limits)).unwrap_or_default();
     values("limit", &old_limits, &limits(&wanted.app.limits), &mut changes);
+    let old_allow = app.iter().flat_map(|app| &app.http.allow).map(|host| (host.clone(), String::new())).collect();
+    let new_allow = wanted.app.http.allow.iter().map(|host| (host.clone(), String::new())).collect();
+    values("http", &old_allow, &new_allow, &mut changes);
     values("env", &app.map(|app| app.env.clone()).unwrap_or_default(), &wanted.app.env, &mut changes);
     scripts(state, wanted, whole, &mut changes);
     routes(state, wanted, &mut changes);
+    let old_triggers = state.iter().flat_map(|state| &state.triggers).map(|trigger| &trigger.spec);
+    trigger_changes(old_triggers, wanted.triggers.iter().map(|write| &write.spec), &mut changes);
     static_files(state, wanted, &mut changes);
     changes
 }
@@ -133,10 +139,11 @@ fn static_files(state: Option<&AppState>, wanted: &Wanted, changes: &mut Vec<Cha
 mod tests {
     use super::*;
     use picloud_model::app::{App, NewApp};
-    use picloud_model::ids::{AppId, RouteId, ScriptId};
+    use picloud_model::ids::{AppId, RouteId, ScriptId, TriggerId};
     use picloud_model::route::Route;
     use picloud_model::script::Script;
-    use picloud_store::{ScriptWrite, StaticFile, StaticWrite};
+    use picloud_model::trigger::{Trigger, TriggerKind, TriggerSpec};
+    use picloud_store::{ScriptWrite, StaticFile, StaticWrite, TriggerWrite};
 
     fn route(method: &str, path: &str, script: &str) -> RouteSpec {
         let auth = RouteAuth::Public;
@@ -152,7 +159,7 @@ mod tests {
         });
         let static_files = vec![StaticWrite { path: "a.css".to_owned(), bytes: b"body {}".to_vec() }];
         let app = NewApp { name: "kitchen".to_owned(), ..NewApp::default() };
-        Wanted { app, scripts: scripts.collect(), routes, static_files, warnings: Vec::new() }
+        Wanted { app, scripts: scripts.collect(), routes, static_files, triggers: Vec::new(), warnings: Vec::new() }
     }
 
     /// What the store would hold after `wanted` was deployed.
@@ -164,6 +171,7 @@ mod tests {
             hosts: app.hosts.clone(),
             env: app.env.clone(),
             limits: app.limits.clone(),
+            http: app.http.clone(),
             revision: 1,
             created_at: 0,
             updated_at: 0,
@@ -184,11 +192,24 @@ mod tests {
             size_bytes: i64::try_from(file.bytes.len()).unwrap(),
             updated_at: 0,
         };
+        let trigger = |write: &TriggerWrite| Trigger {
+            id: TriggerId(1),
+            spec: write.spec.clone(),
+            version: 1,
+            paused: None,
+            failures: 0,
+            queued: 0,
+            dead_letters: 0,
+            next_at: None,
+            created_at: 0,
+            updated_at: 0,
+        };
         AppState {
             app,
             scripts: wanted.scripts.iter().map(|write| (script(write), write.source.as_str().into())).collect(),
             routes: wanted.routes.iter().map(|spec| Route { id: RouteId(1), spec: spec.clone() }).collect(),
             static_files: wanted.static_files.iter().map(file).collect(),
+            triggers: wanted.triggers.iter().map(trigger).collect(),
         }
     }
 
@@ -198,6 +219,9 @@ mod tests {
             &[("hello", ScriptKind::Endpoint, "1\n2\n"), ("units", ScriptKind::Endpoint, "3\n")],
             vec![route("GET", "/", "hello"), route("GET", "/old", "hello")],
         );
+        let mut old = old;
+        let letters = TriggerSpec::new("letters", TriggerKind::DeadLetter, "hello");
+        old.triggers = vec![TriggerWrite { spec: letters.clone(), next_at: None }];
         assert_eq!(diff(Some(&stored(&old)), &old, true), Vec::new());
         let mut new = wanted(
             &[("hello", ScriptKind::Endpoint, "1\n5\n"), ("units", ScriptKind::Module, "fn f() {}\n")],
@@ -205,6 +229,9 @@ mod tests {
         );
         new.app.hosts = vec!["kitchen.example.org".to_owned()];
         new.app.limits.timeout_ms = Some(500);
+        new.app.http.allow = vec!["printer.local".to_owned()];
+        let spec = TriggerSpec { trigger: Some("orders".to_owned()), ..letters };
+        new.triggers = vec![TriggerWrite { spec, next_at: None }];
         new.static_files[0].bytes = b"p {}".to_vec();
         let changes: Vec<String> = diff(Some(&stored(&old)), &new, true)
             .into_iter()

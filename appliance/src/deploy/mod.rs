@@ -7,6 +7,7 @@ mod graph;
 mod recorded;
 mod rollback;
 pub mod single;
+mod triggers;
 
 use crate::admin::from_store;
 use crate::appliance::Appliance;
@@ -39,7 +40,8 @@ impl Appliance {
     ) -> Result<DeployReport, Problem> {
         let message = bundle.message.clone();
         // Compiling takes its time; the threads that answer must not wait for it.
-        let wanted = tokio::task::spawn_blocking(move || check::check(bundle)).await.map_err(|error| {
+        let now = act.at;
+        let wanted = tokio::task::spawn_blocking(move || check::check(bundle, now)).await.map_err(|error| {
             tracing::error!(%error, "checking a deploy panicked");
             Problem::internal()
         })??;
@@ -139,6 +141,7 @@ impl Candidate<'_> {
         let mut scripts = self.scripts;
         scripts.sort_by(|a, b| a.name.cmp(&b.name));
         AppSnapshot {
+            http_allow: Vec::new(),
             // An app that has no id yet gets one that no stored app has.
             id: self.id.unwrap_or(AppId(i64::MAX)),
             name: self.name.to_owned(),
@@ -172,6 +175,7 @@ pub(crate) fn check_revision(expected: Option<i64>, actual: i64) -> Result<(), P
 
 fn write_of(wanted: &Wanted, expected: Option<i64>) -> DeployWrite {
     DeployWrite {
+        triggers: wanted.triggers.clone(),
         app: wanted.app.clone(),
         expected,
         scripts: wanted.scripts.clone(),

@@ -1,5 +1,6 @@
 //! What was written down with a version: looked at, compared, and held against what the app has today.
 
+use super::triggers::trigger_changes;
 use super::{check, diff};
 use crate::admin::from_store;
 use crate::appliance::Appliance;
@@ -44,12 +45,15 @@ impl Appliance {
         };
         let mut routes = Vec::new();
         diff::route_changes(&old_context.routes, &new_context.routes, &mut routes);
+        let mut triggers = Vec::new();
+        trigger_changes(&old_context.triggers, &new_context.triggers, &mut triggers);
         Ok(VersionDiff {
             from,
             to,
             diff,
             modules: self.module_changes(&old_context.modules, &new_context.modules).await?,
             routes,
+            triggers,
             env: changes("env", names(&old_context.env), names(&new_context.env)),
             secrets: changes("secret", names(&old_context.secrets), names(&new_context.secrets)),
         })

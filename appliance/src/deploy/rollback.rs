@@ -1,22 +1,26 @@
-//! Back to an earlier version of a script, with what it was live with: its modules and the routes that led to it.
+//! Back to an earlier version of a script, with what it was live with: its modules, the routes that led to it and the
+//! triggers that started it.
 //!
-//! Nothing is undone: the old sources are saved again as new versions, in one transaction with the routes.
+//! Nothing is undone: the old sources are saved again as new versions, in one transaction with the routes and triggers.
 
 use super::check::WithHint;
 use super::recorded::{about, no_script};
-use super::{Candidate, STALE_RETRIES_MAX, check, check_revision, diff};
+use super::single::invalid;
+use super::{Candidate, STALE_RETRIES_MAX, check, check_revision, diff, triggers};
 use crate::admin::from_store;
 use crate::appliance::Appliance;
 use picloud_model::app::App;
 use picloud_model::audit::Act;
 use picloud_model::bundle::{Change, ChangeAction};
+use picloud_model::clock::UnixMs;
 use picloud_model::hash::ContentHash;
 use picloud_model::problem::{Code, Problem};
 use picloud_model::protocol::ScriptEntry;
 use picloud_model::route::RouteSpec;
 use picloud_model::script::{Diagnostic, RollbackInput, Script, ScriptKind};
+use picloud_model::trigger::TriggerSpec;
 use picloud_model::version::RollbackReport;
-use picloud_store::{AppChange, AppState, ScriptWrite, StoreError};
+use picloud_store::{AppChange, AppState, ScriptWrite, StoreError, TriggerWrite};
 
 /// A source that is to be live again.
 struct Source {
@@ -33,6 +37,8 @@ struct WayBack {
     writes: Vec<ScriptWrite>,
     /// All routes of the app, where they change.
     routes: Option<Vec<RouteSpec>>,
+    /// All triggers of the app, where they change.
+    triggers: Option<Vec<TriggerWrite>>,
     changes: Vec<Change>,
     warnings: Vec<Diagnostic>,
 }
@@ -55,12 +61,13 @@ impl Appliance {
         for _attempt in 0..=STALE_RETRIES_MAX {
             let state = self.store.app_state(app.id).await.map_err(from_store)?;
             let state = state.ok_or_else(|| Problem::not_found("app", &app.name))?;
-            let WayBack { script, writes, routes, changes, warnings } =
-                self.way_back(&state, name, &input, expected).await?;
+            let WayBack { script, writes, routes, triggers, changes, warnings } =
+                self.way_back(&state, name, &input, expected, act.at).await?;
             if input.plan || changes.is_empty() {
                 return Ok(RollbackReport { script, plan: input.plan, changes, warnings });
             }
             let change = AppChange {
+                triggers,
                 expected: state.app.revision,
                 scripts: writes,
                 routes,
@@ -89,6 +96,7 @@ impl Appliance {
         name: &str,
         input: &RollbackInput,
         expected: Option<i64>,
+        now_ms: UnixMs,
     ) -> Result<WayBack, Problem> {
         let live = state.scripts.iter().find(|(script, _source)| script.name == name);
         let script = live.map(|(script, _source)| script.clone());
@@ -120,9 +128,12 @@ impl Appliance {
         self.refuse_ambiguity(candidate(state, &routes, &writes))?;
         let mut changes: Vec<Change> = writes.iter().flat_map(|write| source_changes(state, write)).collect();
         diff::route_changes(&now, &routes, &mut changes);
+        let recorded = if whole { context.triggers.as_slice() } else { &[] };
+        let (triggers, taken) = triggers_back(state, name, recorded, &writes, &mut changes, now_ms)?;
+        warnings.extend(taken.into_iter().map(|trigger| trigger_taken(earlier.kind, name, &trigger)));
         // Routes that only change places are the same routes.
         let routes = changes.iter().any(|change| change.what == "route").then_some(routes);
-        Ok(WayBack { script, writes, routes, changes, warnings })
+        Ok(WayBack { script, writes, routes, triggers, changes, warnings })
     }
 
     async fn recorded_modules(
@@ -223,6 +234,44 @@ fn routes_with(now: &[RouteSpec], name: &str, recorded: &[RouteSpec]) -> Vec<Rou
     let stays = |route: &&RouteSpec| route.script != name || recorded.contains(route);
     let back = recorded.iter().filter(|route| !now.contains(route));
     now.iter().filter(stays).chain(back).cloned().collect()
+}
+
+/// All triggers of the app as they are to be, where they change, and the names of those that stay away.
+fn triggers_back(
+    state: &AppState,
+    name: &str,
+    recorded: &[TriggerSpec],
+    writes: &[ScriptWrite],
+    changes: &mut Vec<Change>,
+    now_ms: UnixMs,
+) -> Result<(Option<Vec<TriggerWrite>>, Vec<String>), Problem> {
+    let now: Vec<TriggerSpec> = state.triggers.iter().map(|trigger| trigger.spec.clone()).collect();
+    // A version that no trigger started says nothing of triggers: most likely they were made after it.
+    let (then, taken) = match recorded {
+        [] => (now.clone(), Vec::new()),
+        recorded => triggers::triggers_with(&now, name, recorded),
+    };
+    for module in writes.iter().filter(|write| write.kind == ScriptKind::Module) {
+        let starting = then.iter().filter(|trigger| trigger.script == module.name);
+        let starting: Vec<String> = starting.map(|trigger| format!("trigger `{}`", trigger.name)).collect();
+        if !starting.is_empty() {
+            let detail = format!("`{}` would be a module again, and triggers start it", module.name);
+            return Err(Problem::new(Code::Conflict, detail).conflicts(starting).hint("remove those triggers first"));
+        }
+    }
+    let before = changes.len();
+    triggers::trigger_changes(&now, &then, changes);
+    if changes.len() == before {
+        return Ok((None, taken));
+    }
+    let mut errors = Vec::new();
+    let checked = triggers::check_triggers(&then, |_script| Some(ScriptKind::Endpoint), now_ms, &mut errors);
+    if errors.is_empty() { Ok((Some(checked), taken)) } else { Err(invalid(&state.app.name, errors)) }
+}
+
+fn trigger_taken(kind: ScriptKind, name: &str, trigger: &str) -> Diagnostic {
+    about(kind, name, format!("trigger `{trigger}` started it then, and starts another script by now: it stays so"))
+        .with_hint("rename that trigger to have both")
 }
 
 fn refuse_routes_to_modules(routes: &[RouteSpec], writes: &[ScriptWrite]) -> Result<(), Problem> {

@@ -19,7 +19,8 @@ impl Appliance {
     /// Makes an empty app.
     pub async fn create_app(&self, mut app: NewApp, act: &Act) -> Result<App, Problem> {
         picloud_model::name::check_app_name(&app.name)?;
-        check::check_app_fields(&mut app.hosts, &app.env, &app.limits).map_err(|errors| invalid(&app.name, errors))?;
+        check::check_app_fields(&mut app.hosts, &app.env, &app.limits, &app.http)
+            .map_err(|errors| invalid(&app.name, errors))?;
         let _alone = self.changes.lock().await;
         let created = self.store.create_app(&app, act).await.map_err(from_store)?;
         self.registry.publish(created.id).await.map_err(from_store)?;
@@ -37,7 +38,8 @@ impl Appliance {
         let env = patch.env.clone().unwrap_or_default();
         let mut hosts = patch.hosts.clone().unwrap_or_default();
         let limits = patch.limits.clone().unwrap_or_default();
-        check::check_app_fields(&mut hosts, &env, &limits).map_err(|errors| invalid(&app.name, errors))?;
+        let http = patch.http.clone().unwrap_or_default();
+        check::check_app_fields(&mut hosts, &env, &limits, &http).map_err(|errors| invalid(&app.name, errors))?;
         patch.hosts = patch.hosts.is_some().then_some(hosts);
         let _alone = self.changes.lock().await;
         if let Some(hosts) = &patch.hosts {
@@ -72,7 +74,8 @@ impl Appliance {
             if was == value {
                 return Ok((now, was.is_some()));
             }
-            check::check_app_fields(&mut [], &env, &now.limits).map_err(|errors| invalid(&app.name, errors))?;
+            check::check_app_fields(&mut [], &env, &now.limits, &now.http)
+                .map_err(|errors| invalid(&app.name, errors))?;
             let patch = AppPatch { env: Some(env), ..AppPatch::default() };
             match self.store.patch_app(app.id, &patch, Some(now.revision), act).await {
                 // A crash was counted meanwhile, or another appliance on the same store was faster.
@@ -291,7 +294,7 @@ fn candidate<'a>(live: &'a AppSnapshot, hosts: &'a [String], routes: &'a [RouteS
     Candidate { id: Some(live.id), name: &live.name, hosts, limits: None, routes, scripts: live.scripts.clone() }
 }
 
-fn invalid(app: &str, mut errors: Vec<Diagnostic>) -> Problem {
+pub(super) fn invalid(app: &str, mut errors: Vec<Diagnostic>) -> Problem {
     // There is no `app.toml` here: what was sent is one thing, and the message names it.
     for error in &mut errors {
         error.file = None;

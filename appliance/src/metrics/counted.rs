@@ -30,6 +30,18 @@ pub(super) struct Counted {
     pub(super) statuses: BTreeMap<u16, u64>,
     /// Bytes of keys and values that were written, by app.
     pub(super) kv_bytes: BTreeMap<String, u64>,
+    /// Bytes of everything that scripts wrote, by app and script: keys and values, publishes, timers, files.
+    pub(super) written: BTreeMap<(String, String), u64>,
+    /// Deliveries by app and what became of an attempt.
+    pub(super) deliveries: BTreeMap<(String, &'static str), u64>,
+    /// Requests that scripts sent to other servers, by app and how they went.
+    pub(super) http_calls: BTreeMap<(String, &'static str), u64>,
+    /// Times of schedules that were left out since an earlier one was not over.
+    pub(super) slots_skipped: u64,
+    /// Times of schedules that came.
+    pub(super) slots: u64,
+    /// How late they were looked at, all together, in milliseconds.
+    pub(super) slots_late_ms: u64,
     /// Refusals of the admin API.
     pub(super) refused: u64,
     /// Workers that were started.
@@ -68,6 +80,26 @@ impl Counted {
         let app = if self.kv_bytes.len() >= APPS_MAX { OTHER } else { app };
         *self.kv_bytes.entry(app.to_owned()).or_default() += bytes;
     }
+
+    /// Counts bytes that a script wrote.
+    pub(super) fn add_written(&mut self, app: &str, script: &str, bytes: u64) {
+        let mut key = (app.to_owned(), script.to_owned());
+        if !self.written.contains_key(&key) && self.written.len() >= SCRIPTS_MAX {
+            key = (OTHER.to_owned(), OTHER.to_owned());
+        }
+        *self.written.entry(key).or_default() += bytes;
+    }
+}
+
+/// Counts one by app and word, of which there are few.
+pub(super) fn add_one(counts: &mut BTreeMap<(String, &'static str), u64>, app: &str, word: &'static str) {
+    /// Most different words.
+    const WORDS_MAX: usize = 5;
+    let mut key = (app.to_owned(), word);
+    if !counts.contains_key(&key) && counts.len() >= APPS_MAX * WORDS_MAX {
+        OTHER.clone_into(&mut key.0);
+    }
+    *counts.entry(key).or_default() += 1;
 }
 
 #[cfg(test)]
@@ -82,6 +114,13 @@ mod tests {
             counted.add_kv_bytes(&format!("app{n}"), 10);
         }
         counted.runs("app0", "script0").ok += 1;
+        for n in 0..SCRIPTS_MAX + 50 {
+            counted.add_written("kitchen", &format!("script{n}"), 3);
+            add_one(&mut counted.deliveries, &format!("app{n}"), "done");
+        }
+        assert_eq!(counted.written[&(OTHER.to_owned(), OTHER.to_owned())], 150);
+        assert_eq!(counted.deliveries.values().sum::<u64>(), SCRIPTS_MAX as u64 + 50);
+        assert_eq!(counted.deliveries[&(OTHER.to_owned(), "done")], 50);
         assert_eq!(counted.scripts.len(), SCRIPTS_MAX + 1);
         assert_eq!(counted.scripts[&(OTHER.to_owned(), OTHER.to_owned())].ok, 50);
         assert_eq!(counted.scripts[&("app0".to_owned(), "script0".to_owned())].ok, 2);

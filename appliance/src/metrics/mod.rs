@@ -12,6 +12,7 @@ pub use text::Form;
 
 use counted::Counted;
 use picloud_model::protocol::{Counts, RunsNow};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// What is as it is at one moment, gathered by whoever asks.
@@ -37,6 +38,21 @@ pub struct Gauges {
     pub keys: u64,
     /// Runs at this moment, where the worker told in time.
     pub runs: Option<RunsNow>,
+    /// What waits in each app, by name.
+    pub queues: Vec<Queue>,
+}
+
+/// What waits in one app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Queue {
+    /// The app.
+    pub app: String,
+    /// Deliveries that wait or are under way, timers included.
+    pub deliveries: u64,
+    /// For how long the oldest of them has been due, in milliseconds; 0 where none is.
+    pub oldest_due_ms: u64,
+    /// Dead letters.
+    pub dead_letters: u64,
 }
 
 /// Runs since the start.
@@ -81,6 +97,38 @@ impl Metrics {
     /// An app wrote so many bytes of keys and values.
     pub fn kv_written(&self, app: &str, bytes: u64) {
         self.counted().add_kv_bytes(app, bytes);
+    }
+
+    /// A script wrote so many bytes, of whatever kind.
+    pub fn written(&self, app: &str, script: &str, bytes: u64) {
+        self.counted().add_written(app, script, bytes);
+    }
+
+    /// An attempt of a delivery came to this: `done`, `retry`, `dead`, `not_run`.
+    pub fn delivery_ended(&self, app: &str, word: &'static str) {
+        counted::add_one(&mut self.counted().deliveries, app, word);
+    }
+
+    /// A script's request to another server went so: `ok`, `failed`, `refused`.
+    pub fn http_called(&self, app: &str, word: &'static str) {
+        counted::add_one(&mut self.counted().http_calls, app, word);
+    }
+
+    /// A schedule's time came, and was looked at so late; so many times were left out.
+    pub fn slot_ended(&self, late_ms: i64, skipped: u64) {
+        let mut counted = self.counted();
+        counted.slots += 1;
+        counted.slots_late_ms += u64::try_from(late_ms).unwrap_or(0);
+        counted.slots_skipped += skipped;
+    }
+
+    /// Bytes that the scripts of each app wrote.
+    pub fn written_by_app(&self) -> BTreeMap<String, u64> {
+        let mut by_app = BTreeMap::new();
+        for ((app, _script), bytes) in &self.counted().written {
+            *by_app.entry(app.clone()).or_default() += bytes;
+        }
+        by_app
     }
 
     /// The admin API refused somebody.

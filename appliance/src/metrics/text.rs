@@ -1,7 +1,7 @@
 //! The metrics as text for Prometheus (and everything else that reads OpenMetrics).
 
 use super::counted::{Counted, Runs};
-use super::{Gauges, ProcessUsage};
+use super::{Gauges, ProcessUsage, Queue};
 use picloud_model::protocol::{DURATION_BUCKETS_US, RunsNow};
 use picloud_model::script::SDK_VERSION;
 use prometheus_client::collector::Collector;
@@ -10,7 +10,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::{MetricType, exemplar::Exemplar};
 use prometheus_client::registry::Registry;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 /// The two forms of the text.
@@ -92,7 +92,49 @@ impl Moment {
         counters(out, "requests", help, statuses)?;
         let help = "Bytes of keys and values that were written, by app";
         let written = self.counted.kv_bytes.iter().map(|(app, bytes)| ([("app", app.clone())], *bytes));
-        counters(out, "kv_written_bytes", help, written)
+        counters(out, "kv_written_bytes", help, written)?;
+        let help = "Bytes that scripts wrote: keys and values, publishes, timers, files";
+        let written = self.counted.written.iter();
+        let written =
+            written.map(|((app, script), bytes)| ([("app", app.clone()), ("script", script.clone())], *bytes));
+        counters(out, "script_written_bytes", help, written)
+    }
+
+    /// Events, from what waits to what became of it.
+    fn events(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let by_word = |counts: &BTreeMap<(String, &'static str), u64>| {
+            let counts: Vec<_> = counts.iter().map(|((app, word), count)| (app.clone(), *word, *count)).collect();
+            counts.into_iter().map(|(app, word, count)| ([("app", app), ("outcome", word.to_owned())], count))
+        };
+        counters(
+            out,
+            "deliveries",
+            "Attempts of deliveries, by what became of them",
+            by_word(&self.counted.deliveries),
+        )?;
+        let help = "Requests that scripts sent to other servers";
+        counters(out, "http_calls", help, by_word(&self.counted.http_calls))?;
+        let queues = |value: fn(&Queue) -> u64| {
+            self.gauges.queues.iter().map(move |queue| ([("app", queue.app.clone())], value(queue)))
+        };
+        let help = "Deliveries that wait or are under way, timers included";
+        gauges(out, "queued_deliveries", help, queues(|queue| queue.deliveries))?;
+        gauges(out, "dead_letters", "Dead letters", queues(|queue| queue.dead_letters))?;
+        let help = "For how long the oldest delivery that waits has been due";
+        let mut oldest = out.encode_descriptor("oldest_due_seconds", help, None, MetricType::Gauge)?;
+        for queue in &self.gauges.queues {
+            let seconds = queue.oldest_due_ms as f64 / 1_000.0;
+            ConstGauge::new(seconds).encode(oldest.encode_family(&[("app", queue.app.as_str())])?)?;
+        }
+        let Counted { slots, slots_skipped, slots_late_ms, .. } = self.counted;
+        for (name, help, value) in [
+            ("schedule_times", "Times of schedules that came", slots),
+            ("schedule_times_skipped", "Times that were left out since an earlier one was not over", slots_skipped),
+            ("schedule_late_milliseconds", "How late times of schedules were looked at, all together", slots_late_ms),
+        ] {
+            ConstCounter::new(value).encode(out.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        }
+        Ok(())
     }
 
     fn processes(&self, out: &mut DescriptorEncoder<'_>) -> fmt::Result {
@@ -135,6 +177,7 @@ impl Moment {
             quarantined,
             keys,
             runs: _in_runs_now,
+            queues: _in_events,
         } = &self.gauges;
         for (name, help, value) in [
             ("uptime_seconds", "Time since the appliance started", *uptime_s),
@@ -170,6 +213,7 @@ impl Collector for Moment {
         self.runs(&mut out)?;
         self.runs_now(&mut out)?;
         self.written(&mut out)?;
+        self.events(&mut out)?;
         self.processes(&mut out)?;
         self.appliance(&mut out)
     }
@@ -254,6 +298,10 @@ mod tests {
         counted.statuses.insert(404, 2);
         counted.add_kv_bytes("kitchen", 45);
         counted.workers = 2;
+        counted.add_written("kitchen", "hello", 45);
+        counted.deliveries.insert(("kitchen".to_owned(), "done"), 7);
+        counted.http_calls.insert(("kitchen".to_owned(), "refused"), 1);
+        (counted.slots, counted.slots_skipped, counted.slots_late_ms) = (5, 1, 9);
         let usage = |n| ProcessUsage { memory_bytes: Some(n), cpu_s: Some(0.5), written_bytes: None };
         let gauges = Gauges {
             uptime_s: 10,
@@ -266,6 +314,7 @@ mod tests {
             quarantined: 0,
             keys: 1,
             runs: Some(RunsNow { in_flight: 3, waiting: 2 }),
+            queues: vec![Queue { app: "kitchen".to_owned(), deliveries: 12, oldest_due_ms: 1_500, dead_letters: 3 }],
         };
         let text = |form| {
             let (counted, gauges) = (counted.clone(), gauges.clone());

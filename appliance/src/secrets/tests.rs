@@ -16,6 +16,7 @@ async fn vault(dir: &Path) -> (Arc<dyn Store>, Arc<Vault>, AppId) {
         hosts: Vec::new(),
         env: std::collections::BTreeMap::new(),
         limits: picloud_model::limits::AppLimits::default(),
+        http: picloud_model::app::HttpPolicy::default(),
     };
     let app = store.create_app(&app, &act()).await.unwrap().id;
     (Arc::clone(&store), Arc::new(Vault::new(store, dir)), app)

@@ -2,7 +2,9 @@
 //!
 //! To add a task: a file here with a `run`, and a line in `Appliance::begin_tasks`.
 
+pub mod blob_sweep;
 pub mod history;
 pub mod kv_expiry;
+pub mod letters;
 pub mod refusals;
 pub mod retention;

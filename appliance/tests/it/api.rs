@@ -51,6 +51,7 @@ fn kitchen(appliance: &Appliance) {
         "scripts": { "hello": "import \"units\" as u; u::two()" },
         "modules": { "units": "fn two() { 2 }" },
         "env": { "city": "Berlin" },
+        "triggers": [{ "name": "dead", "kind": "dead_letter", "script": "hello" }],
     }));
     for (method, path, body) in [
         ("PUT", "/apps/kitchen/kv/widgets/a", "1"),
@@ -75,7 +76,8 @@ fn filled(url: &str) -> String {
         ("{id}", "1"),
         ("{execution}", "0190b6ac-7b1c-7b1c-8b1c-7b1c7b1c7b1c"),
     ];
-    parts.iter().fold(url.to_owned(), |url, (part, there)| url.replace(part, there))
+    let url = url.replace("/triggers/{name}", "/triggers/dead");
+    parts.iter().fold(url, |url, (part, there)| url.replace(part, there))
 }
 
 #[test]
@@ -177,7 +179,19 @@ fn the_router_takes_the_methods_that_the_document_tells_of_and_no_others() {
 }
 
 /// What changes nothing, or nothing that has a version.
-const NO_WRITES: &[&str] = &["run", "backup_take"];
+const NO_WRITES: &[&str] = &[
+    "run",
+    "replay",
+    "publish",
+    "dead_letters_retry_all",
+    "triggers_preview_schedule",
+    "backup_take",
+    "files_create",
+    "files_head",
+];
+/// What is not there in `kitchen`, since it takes a run to make one; their own tests ask for a wrong tag.
+const NOT_IN_THE_KITCHEN: &[&str] =
+    &["dead_letters_delete", "dead_letters_retry", "timers_delete", "files_put", "files_delete"];
 
 #[test]
 fn a_wrong_if_match_refuses_every_write_and_changes_nothing() {
@@ -194,12 +208,15 @@ fn a_wrong_if_match_refuses_every_write_and_changes_nothing() {
         ("env_put", json!({ "value": "Paris" })),
         ("secrets_put", json!({ "value": "another" })),
         ("keys_create", json!({ "name": "two", "scopes": ["node:read"] })),
+        ("triggers_create", json!({ "name": "dead", "kind": "dead_letter", "script": "hello" })),
+        ("triggers_put", json!({ "name": "dead", "kind": "dead_letter", "script": "hello" })),
     ]
     .into();
     let before = appliance.admin("GET", "/audit?outcome=done&limit=1", "").json();
     let mut writes = 0;
     for operation in operations(&appliance) {
-        if operation.method == "GET" || NO_WRITES.contains(&operation.id()) {
+        let left_out = NO_WRITES.contains(&operation.id()) || NOT_IN_THE_KITCHEN.contains(&operation.id());
+        if operation.method == "GET" || left_out {
             continue;
         }
         writes += 1;

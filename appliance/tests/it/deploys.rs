@@ -77,7 +77,7 @@ fn a_broken_deploy_names_everything_at_fault_and_changes_nothing() {
             { "path": "/b", "script": "missing" },
             { "path": "/c", "script": "units" },
         ],
-        "triggers": [{ "name": "nightly", "kind": "cron" }],
+        "triggers": [{ "name": "nightly", "kind": "cron", "script": "units" }],
         "scripts": { "hello": "let x = 1;\nlet y = ;\n", "other": "import \"nowhere\" as n;\n1", "Bad": "1" },
         "modules": { "units": "1 + 1", "kv": "fn f() {}", "a": "import \"b\" as b;", "b": "import \"a\" as a;" },
         "static": { "../x": "YQ==", "y": "no base64!" },

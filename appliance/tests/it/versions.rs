@@ -201,7 +201,7 @@ fn two_versions_are_compared_with_all_they_were_live_with() {
     assert_eq!(diff.status, 200, "{}", diff.text());
     insta::assert_snapshot!(serde_json::to_string_pretty(&diff.json()).unwrap());
     let same = appliance.admin("GET", &format!("{HELLO}/versions/2/diff?to=2"), "").json();
-    let nothing = json!({ "from": 2, "to": 2, "diff": "", "modules": [], "routes": [], "env": [], "secrets": [] });
+    let nothing = json!({ "from": 2, "to": 2, "diff": "", "modules": [], "routes": [], "env": [], "secrets": [], "triggers": [] });
     assert_eq!(same, nothing);
     for (url, status) in [("/versions/1/diff?to=9", 404), ("/versions/9/diff", 404), ("/versions/1/diff?too=2", 400)] {
         assert_eq!(appliance.admin("GET", &format!("{HELLO}{url}"), "").status, status, "{url}");

@@ -106,5 +106,10 @@ fn execution(number: u32) -> Execution {
         error_json: String::new(),
         logs: vec![line],
         logs_dropped: 0,
+        trigger_depth: 0,
+        trigger: String::new(),
+        attempt: 0,
+        result_json: String::new(),
+        input_json: String::new(),
     }
 }

@@ -93,6 +93,7 @@ fn snapshot(id: i64, bundle: &Bundle) -> AppSnapshot {
         auth: spec.auth,
     };
     AppSnapshot {
+        http_allow: Vec::new(),
         id: AppId(id),
         name: bundle.name.clone(),
         hosts: Vec::new(),

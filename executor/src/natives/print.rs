@@ -8,6 +8,7 @@ use crate::alloc;
 use crate::ctx::{Ctx, Request};
 use crate::error::Stop;
 use crate::run_state::RunState;
+use crate::sdk::Answer;
 use rhai::{Array, Dynamic, FnPtr, ImmutableString, Map, Module, NativeCallContext};
 use std::fmt::Write;
 
@@ -26,6 +27,9 @@ pub(super) fn register(module: &mut Module) {
         });
         set_pure(module, name, |context: NativeCallContext, request: &mut Request| {
             written(&context, &Dynamic::from(request.clone()))
+        });
+        set_pure(module, name, |context: NativeCallContext, answer: &mut Answer| {
+            written(&context, &Dynamic::from(answer.clone()))
         });
     }
     for name in ["debug", "to_debug"] {

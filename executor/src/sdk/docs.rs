@@ -16,6 +16,13 @@ uncaught it answers 500 `script-error`. Limits and the deadline cannot be caught
 (a blob), `text()`, `json()`, `form()` (first values) and `form_all()` (arrays). It cannot be changed. A name it does not
 have is `()`; `\"event\" in ctx` tells whether it has one. A body that is not JSON can be answered with 400:
 `try { order = ctx.request.json(); } catch (error) { throw http_error(400, error.message); }`
+
+A run that a trigger or a timer started has `event` in the place of `request`: `id` (the same at every attempt), `kind`,
+`trigger` (`()` for a timer), `attempt` (from 1), `at`, and by kind: `kv`: `op`, `collection`, `key`, `value`, `old_version`,
+`version`; `files`: `op`, `collection`, `file` (metadata); `cron`: `scheduled_at`, `missed`; `pubsub`: `topic`, `value`;
+`dead_letter`: `letter`; `timer`: `timer_id`, `value`. Its value is kept with the execution. A throw, the deadline, a full
+disk or a service that is away fail the attempt, and it is made again later; `throw retry_after(seconds, message)` says when;
+`throw terminal(message)`, `http_error` of 4xx, a limit and a source that does not compile make a dead letter at once.
 ";
 
 /// The section of the SDK.

@@ -1,10 +1,11 @@
 //! `kv`: the app's keys and values. Arguments are checked here; what they do is the port's.
 
 use super::Namespace;
+use super::atomic;
 use super::options::{Options, arg};
-use crate::error::{RhaiError, catchable, service};
-use crate::json::{self, ParseError, WriteError};
-use crate::run_state::RunState;
+use crate::error::{RhaiError, catchable, failed};
+use crate::json::{self, ParseError};
+use crate::run_state::{Calls, RunState};
 use picloud_model::clock::rfc3339;
 use picloud_model::kv::{Condition, KvEntry, KvList, KvQuery, KvReply, KvRequest, check_collection, check_key};
 use picloud_model::limits::LIMITS;
@@ -29,6 +30,15 @@ while page.cursor != () {
     page = visits.list(#{ prefix: "", limit: 50, keys_only: true, cursor: page.cursor });
     for entry in page.entries { keys.push(entry.key); }
 }
+
+// Both accounts, and word of it, or nothing:
+let done = kv::atomic()
+    .check("accounts", "anna", ())
+    .set("accounts", "anna", 90)
+    .set("accounts", "ben", 110)
+    .publish("transfers", #{ from: "anna", to: "ben", amount: 10 })
+    .commit();
+if done == false { throw http_error(409, "somebody was faster"); }
 keys
 "#;
 
@@ -74,6 +84,36 @@ pub(super) fn namespace() -> Namespace {
          Options: `prefix`, `cursor` (of the last page), `limit`, `reverse`, `keys_only` (no `value` in the entries).",
         list_with,
     )
+    .function(
+        "atomic() -> atomic",
+        "Begins what happens together or not at all: up to 100 checks, writes and publishes, on the disk when `commit()` \
+         returns. Each key counts as a KV call, each publish as one.",
+        atomic::atomic,
+    )
+    .method(
+        "atomic.check(collection: string, key: string, version: int) -> atomic",
+        "Commits only if the key is at this version; `()` for not there.",
+        atomic::check,
+    )
+    .method("atomic.set(collection: string, key: string, value: any) -> atomic", "Sets a key.", atomic::set)
+    .method(
+        "atomic.set(collection: string, key: string, value: any, options: map) -> atomic",
+        "Option: `ttl_ms`.",
+        atomic::set_with,
+    )
+    .method("atomic.delete(collection: string, key: string) -> atomic", "Deletes a key, if it is there.", atomic::delete)
+    .method("atomic.publish(topic: string, value: any) -> atomic", "Publishes, as `pubsub::publish` does.", atomic::publish)
+    .method(
+        "atomic.publish(topic: string, value: any, options: map) -> atomic",
+        "Options: `delay_ms`, `dedup_key`.",
+        atomic::publish_with,
+    )
+    .method(
+        "atomic.commit() -> array|bool",
+        "Does it all: the new versions of what was set, in order; or does nothing and answers `false`, where a check did \
+         not hold. What was committed cannot be committed again.",
+        atomic::commit,
+    )
 }
 
 /// What `kv::collection` answers with; holds no app, which comes from the call.
@@ -90,13 +130,9 @@ fn collection(name: Dynamic) -> Fallible<Collection> {
 
 /// Counts the call, asks the port, and puts the answer on the run's memory account.
 fn ask(run: &RunState, function: &str, request: KvRequest) -> Fallible<KvReply> {
-    run.count_kv_call()?;
+    run.count(Calls::Kv, 1)?;
     run.before_wait();
-    let reply = run.services.kv.kv(&run.call, request).map_err(|failure| match failure.code {
-        // The port gave up because the time was up, which cannot be caught.
-        Code::Deadline => run.stop(run.deadline()),
-        _ => service(function, &failure),
-    })?;
+    let reply = run.services.kv.kv(&run.call, request).map_err(|failure| failed(run, function, &failure))?;
     run.charge(reply_bytes(&reply))?;
     Ok(reply)
 }
@@ -147,12 +183,7 @@ fn set_with(
 
 fn put(run: &RunState, on: &Collection, key: &Dynamic, value: &Dynamic, options: &Options) -> Fallible<Dynamic> {
     let key = key_of(run, "kv.set", key)?;
-    let ttl_ms = match options.int("ttl_ms")? {
-        Some(ttl_ms) if ttl_ms < 1 => {
-            return Err(arg("kv.set", "ttl_ms").fault(format_args!("must be above 0, not {ttl_ms}")));
-        }
-        ttl_ms => ttl_ms.map(i64::unsigned_abs),
-    };
+    let ttl_ms = ttl_of("kv.set", options)?;
     let condition = match (options.int("if_version")?, options.flag("if_absent")?) {
         (Some(_), true) => return Err(arg("kv.set", "if_absent").fault("cannot be given together with `if_version`")),
         (Some(version), false) => Condition::IfVersion(version),
@@ -167,16 +198,16 @@ fn put(run: &RunState, on: &Collection, key: &Dynamic, value: &Dynamic, options:
     }
 }
 
+/// The option `ttl_ms`.
+pub(super) fn ttl_of(function: &'static str, options: &Options) -> Fallible<Option<u64>> {
+    match options.int("ttl_ms")? {
+        Some(ttl_ms) if ttl_ms < 1 => Err(arg(function, "ttl_ms").fault(format_args!("must be above 0, not {ttl_ms}"))),
+        ttl_ms => Ok(ttl_ms.map(i64::unsigned_abs)),
+    }
+}
+
 fn value_of(run: &RunState, value: &Dynamic) -> Fallible<Vec<u8>> {
-    let value_arg = arg("kv.set", "value");
-    let bytes_max = run.call.limits.kv_value_bytes;
-    json::to_vec(value, usize::try_from(bytes_max).unwrap_or(usize::MAX), run).map_err(|error| match error {
-        WriteError::Stopped(stopped) => stopped,
-        WriteError::TooLong { .. } => {
-            value_arg.too_large(format_args!("is larger as JSON than kv_value_bytes = {bytes_max}"))
-        }
-        no_json => value_arg.fault(no_json),
-    })
+    arg("kv.set", "value").json(run, value, "kv_value_bytes", run.call.limits.kv_value_bytes)
 }
 
 fn parsed(run: &RunState, function: &str, key: &str, value: &[u8]) -> Fallible<Dynamic> {
@@ -267,18 +298,12 @@ fn list_with(context: NativeCallContext, on: &mut Collection, options: Dynamic) 
 }
 
 /// The longest page a script may ask for: an app's own `list_page` is what it gets without asking.
-fn page_max() -> u64 {
+pub(super) fn page_max() -> u64 {
     LIMITS.iter().find(|row| row.name == "list_page").map_or(0, |row| row.ceiling)
 }
 
 fn page(run: &RunState, on: &Collection, options: &Options) -> Fallible<Map> {
-    let limit = match options.int("limit")? {
-        None => run.call.limits.list_page,
-        Some(limit) => u64::try_from(limit)
-            .ok()
-            .filter(|limit| (1..=page_max()).contains(limit))
-            .ok_or_else(|| arg("kv.list", "limit").fault(format_args!("must be 1 to {}, not {limit}", page_max())))?,
-    };
+    let limit = options.within("limit", 1..=page_max())?.unwrap_or(run.call.limits.list_page);
     let query = KvQuery {
         prefix: options.text("prefix")?.map(String::from).unwrap_or_default(),
         cursor: options.text("cursor")?.map(String::from),

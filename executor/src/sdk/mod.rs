@@ -5,16 +5,20 @@
 //! Registration, `picloud sdk docs`, `picloud sdk definitions` and the names that validation knows all come from
 //! the table, so none can be forgotten. No function takes an app: it comes from the run's `CallContext` alone.
 
+mod atomic;
 mod base64;
 mod crypto;
 mod csv;
 mod docs;
 mod env;
+mod files;
 mod html;
+mod http;
 mod json;
 mod kv;
 pub(crate) mod log;
 mod options;
+mod pubsub;
 mod query;
 mod regex;
 mod reserved_words;
@@ -23,9 +27,11 @@ mod scripts;
 mod secrets;
 mod table;
 mod time;
+mod timer;
 mod url;
 mod uuid;
 
+pub(crate) use http::Answer;
 pub(crate) use query::{all_values, first_values};
 pub(crate) use reserved_words::allow_after_colons;
 pub(crate) use table::Namespace;
@@ -37,6 +43,10 @@ use std::sync::LazyLock;
 const NAMESPACES: &[fn() -> Namespace] = &[
     respond::namespace,
     kv::namespace,
+    files::namespace,
+    pubsub::namespace,
+    timer::namespace,
+    http::namespace,
     scripts::namespace,
     env::namespace,
     secrets::namespace,
@@ -53,7 +63,7 @@ const NAMESPACES: &[fn() -> Namespace] = &[
 ];
 
 /// Names no script or module may have, because they are, or are to be, namespaces of the SDK or words of Rhai's.
-const RESERVED: &[&str] = &["files", "pubsub", "timer", "http", "global", "ctx", "sdk"];
+const RESERVED: &[&str] = &["global", "ctx", "sdk"];
 
 /// The table, built and indexed once a process and shared by all engines.
 struct Built {
@@ -70,6 +80,9 @@ static BUILT: LazyLock<Built> = LazyLock::new(|| {
     crate::ctx::register(&mut global);
     global.set_custom_type::<crate::response::Response>("response");
     global.set_custom_type::<kv::Collection>("collection");
+    global.set_custom_type::<atomic::Atomic>("atomic");
+    global.set_custom_type::<files::Files>("files");
+    http::register(&mut global);
     let mut modules = Vec::new();
     for namespace in &mut namespaces {
         let (mut functions, methods) = namespace.take_modules();
@@ -171,7 +184,8 @@ mod tests {
 
     #[test]
     fn the_names_of_the_contract_are_known() {
-        let names = "kv::collection scripts::call env::get secrets::get log::debug log::info log::warn log::error json::parse \
+        let names = "kv::collection kv::atomic files::collection pubsub::publish pubsub::publish_ephemeral timer::after \
+                     timer::at timer::cancel http::get http::post http::request scripts::call env::get secrets::get log::debug log::info log::warn log::error json::parse \
                      json::stringify time::now crypto::sha256 crypto::hmac_sha256 crypto::random_hex \
                      crypto::constant_time_eq base64::encode url::encode html::escape uuid::v4 uuid::v7 \
                      regex::is_match csv::parse";

@@ -1,8 +1,11 @@
 //! Arguments of SDK functions: taken apart here, with an error that names the function and the argument.
 
 use crate::error::{KIND_ARGUMENT, RhaiError, argument, catchable};
+use crate::json::{self, WriteError};
+use crate::run_state::RunState;
 use picloud_model::problem::Code;
 use rhai::{Dynamic, ImmutableString, Map};
+use std::ops::RangeInclusive;
 
 /// One argument of one function, for errors.
 #[derive(Clone, Copy)]
@@ -73,6 +76,29 @@ impl Arg {
         }
     }
 
+    /// As JSON of at most `bytes_max`, which is the limit called `limit`.
+    pub(super) fn json(
+        self,
+        run: &RunState,
+        value: &Dynamic,
+        limit: &str,
+        bytes_max: u64,
+    ) -> Result<Vec<u8>, RhaiError> {
+        json::to_vec(value, usize::try_from(bytes_max).unwrap_or(usize::MAX), run).map_err(|error| match error {
+            WriteError::Stopped(stopped) => stopped,
+            WriteError::TooLong { .. } => self.too_large(format_args!("is larger as JSON than {limit} = {bytes_max}")),
+            no_json => self.fault(no_json),
+        })
+    }
+
+    /// As a copy of the bytes of a string or blob.
+    pub(super) fn bytes(self, run: &RunState, value: &Dynamic) -> Result<Vec<u8>, RhaiError> {
+        let bytes = self.with_bytes(value, <[u8]>::len)?;
+        run.ensure_memory(bytes as u64)?;
+        // A file or an answer may be longer than a string.
+        self.with_bytes(value, |bytes| crate::alloc::unnoted(|| bytes.to_vec()))
+    }
+
     /// As a map.
     pub(super) fn map(self, value: Dynamic) -> Result<Map, RhaiError> {
         if value.is_map() { Ok(value.flatten().cast::<Map>()) } else { Err(self.wrong_type("a map #{…}", &value)) }
@@ -88,12 +114,26 @@ pub(super) struct Options {
 impl Options {
     /// The options `value` of `function`.
     pub(super) fn new(function: &'static str, value: Dynamic, known: &[&str]) -> Result<Self, RhaiError> {
-        let options = arg(function, "options");
-        let map = options.map(value)?;
+        Self::named(arg(function, "options"), "option", value, known)
+    }
+
+    /// The fields of the argument `name`, which is a map.
+    pub(super) fn fields(
+        function: &'static str,
+        name: &'static str,
+        value: Dynamic,
+        known: &[&str],
+    ) -> Result<Self, RhaiError> {
+        Self::named(arg(function, name), "field", value, known)
+    }
+
+    fn named(of: Arg, what: &str, value: Dynamic, known: &[&str]) -> Result<Self, RhaiError> {
+        let function = of.function;
+        let map = of.map(value)?;
         match map.keys().find(|key| !known.contains(&key.as_str())) {
             Some(unknown) => {
                 let known = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-                Err(options.fault(format_args!("there is no option `{}`, only {known}", short(unknown))))
+                Err(of.fault(format_args!("there is no {what} `{}`, only {known}", short(unknown))))
             }
             None => Ok(Self { function, map }),
         }
@@ -130,10 +170,27 @@ impl Options {
         Ok(self.get(name, Arg::bool)?.unwrap_or(false))
     }
 
+    /// The option `name` as a whole number of `range`.
+    pub(super) fn within(&self, name: &'static str, range: RangeInclusive<u64>) -> Result<Option<u64>, RhaiError> {
+        let Some(number) = self.int(name)? else { return Ok(None) };
+        within(arg(self.function, name), number, range).map(Some)
+    }
+
+    /// That an option must be given.
+    pub(super) fn missing(&self, name: &'static str) -> RhaiError {
+        arg(self.function, name).fault("is missing")
+    }
+
     /// The option `name`, whatever it is.
     pub(super) fn any(&self, name: &'static str) -> Option<&Dynamic> {
         self.map.get(name).filter(|value| !value.is_unit())
     }
+}
+
+/// A whole number of `range`.
+pub(super) fn within(from: Arg, number: i64, range: RangeInclusive<u64>) -> Result<u64, RhaiError> {
+    let wanted = u64::try_from(number).ok().filter(|number| range.contains(number));
+    wanted.ok_or_else(|| from.fault(format_args!("must be {} to {}, not {number}", range.start(), range.end())))
 }
 
 /// The type of a value in the words of the documentation.
@@ -166,7 +223,7 @@ pub(super) fn short(text: &str) -> String {
 const LONG_INPUT_BYTES: usize = 64 * 1024;
 
 /// To be called before a native that works through so many bytes.
-pub(super) fn long_native(run: &crate::run_state::RunState, input_bytes: usize) {
+pub(super) fn long_native(run: &RunState, input_bytes: usize) {
     if input_bytes >= LONG_INPUT_BYTES {
         run.before_wait();
     }

@@ -3,7 +3,7 @@
 use super::Namespace;
 use super::options::arg;
 use crate::error::{KIND_SERVICE, RhaiError, catchable, service};
-use crate::run_state::RunState;
+use crate::run_state::{Calls, RunState};
 use picloud_model::problem::Code;
 use picloud_model::protocol::ServiceFailure;
 use rhai::{Dynamic, NativeCallContext};
@@ -35,7 +35,7 @@ pub(super) fn namespace() -> Namespace {
 fn get(context: NativeCallContext, name: Dynamic) -> Result<Dynamic, RhaiError> {
     let name = arg(FUNCTION, "name").text(&name)?;
     let run = RunState::of(&context);
-    run.count_secret_call()?;
+    run.count(Calls::Secret, 1)?;
     run.before_wait();
     let told = run.services.secrets.secret(&run.call, &name);
     let value = told.map_err(|failure| refused(&run, &name, &failure))?;

@@ -96,7 +96,7 @@ fn parse(function: &'static str, argument: &'static str, text: &Dynamic) -> Resu
     })
 }
 
-fn moment(function: &'static str, at: &Dynamic) -> Result<Timestamp, RhaiError> {
+pub(super) fn moment(function: &'static str, at: &Dynamic) -> Result<Timestamp, RhaiError> {
     let at_arg = arg(function, "at");
     let ms = match at.as_int() {
         Ok(ms) => ms,

@@ -1,15 +1,20 @@
 //! An app in memory to run scripts in: sources, log, and a clock that stands still.
 #![expect(unreachable_pub, reason = "one harness, compiled into several test programs")]
 
-use picloud_executor::services::{AppView, Kv, LogSink, ScriptRef, Secrets, Sources};
+use picloud_executor::services::{AppView, Files, Http, Kv, LogSink, PubSub, ScriptRef, Secrets, Sources, Timers};
 use picloud_executor::{
-    CallContext, Executor, ExecutorConfig, HttpRequest, RunReport, Script, Services, stack_bytes_for,
+    CallContext, EventInput, Executor, ExecutorConfig, HttpRequest, RunReport, Script, Services, stack_bytes_for,
 };
 use picloud_model::execution::{LogLevel, LogLine};
+use picloud_model::file::{FilesReply, FilesRequest};
+use picloud_model::http_call::{HttpAnswer, HttpCall};
+use picloud_model::ids::{EventId, TimerId};
 use picloud_model::kv::{KvReply, KvRequest};
 use picloud_model::limits::Limits;
 use picloud_model::protocol::ServiceFailure;
+use picloud_model::publish::{Publish, Published};
 use picloud_model::script::ScriptKind;
+use picloud_model::timer::{TimerReply, TimerRequest};
 use picloud_model::{AppId, Code, ContentHash, ExecutionId, ManualClock};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -17,6 +22,9 @@ use std::time::{Duration, Instant};
 
 /// 2026-01-02T03:04:05.678Z.
 pub const NOW_MS: i64 = 1_767_323_045_678;
+
+/// The size of every file.
+pub const FILE_BYTES: usize = 32 << 20;
 
 /// One app and what its runs did.
 pub struct TestApp {
@@ -33,6 +41,7 @@ pub struct World {
     pub source_reads: Mutex<u32>,
     pub logs: Mutex<Vec<LogLine>>,
     pub handovers: Mutex<u32>,
+    pub published: Mutex<Vec<String>>,
 }
 
 /// An app's scripts at one moment.
@@ -49,7 +58,7 @@ impl AppView for View {
     }
 }
 
-struct Ports(Arc<World>);
+pub struct Ports(Arc<World>);
 
 impl Sources for Ports {
     fn source(&self, _call: &CallContext, hash: ContentHash) -> Result<Option<Arc<str>>, ServiceFailure> {
@@ -87,15 +96,66 @@ impl Kv for Ports {
     }
 }
 
+impl PubSub for Ports {
+    fn publish(&self, _call: &CallContext, publish: Publish) -> Result<Published, ServiceFailure> {
+        let line = format!("{} {}", publish.topic, String::from_utf8_lossy(&publish.value));
+        self.0.published.lock().unwrap().push(line);
+        Ok(Published { event: Some(EventId(uuid::Uuid::nil())), deliveries: 0 })
+    }
+
+    fn publish_ephemeral(&self, _call: &CallContext, _topic: &str, _value: Vec<u8>) -> Result<(), ServiceFailure> {
+        Ok(())
+    }
+}
+
+impl Timers for Ports {
+    fn timer(&self, _call: &CallContext, _request: TimerRequest) -> Result<TimerReply, ServiceFailure> {
+        Ok(TimerReply::Set(TimerId(uuid::Uuid::nil())))
+    }
+}
+
+impl Files for Ports {
+    fn files(&self, _call: &CallContext, request: FilesRequest) -> Result<FilesReply, ServiceFailure> {
+        match request {
+            // So many bytes that the run cannot hold them, from a port that does not look at `bytes_max`.
+            FilesRequest::Get { .. } => Ok(FilesReply::Bytes(Some(vec![7; FILE_BYTES].into()))),
+            _ => Ok(FilesReply::Was(false)),
+        }
+    }
+}
+
+impl Http for Ports {
+    fn http(&self, _call: &CallContext, request: HttpCall) -> Result<HttpAnswer, ServiceFailure> {
+        if request.url.contains("slow") {
+            return Err(ServiceFailure { code: Code::Deadline, message: "the time is up".to_owned() });
+        }
+        Ok(HttpAnswer { status: 200, headers: Vec::new(), body: Vec::new() })
+    }
+}
+
 impl TestApp {
     /// An app without scripts, with the default limits.
     pub fn new() -> Self {
         let world = Arc::new(World::default());
         let clock = Arc::new(ManualClock::new(NOW_MS));
         let ports = Arc::new(Ports(world.clone()));
-        let services = Services { kv: ports.clone(), sources: ports.clone(), secrets: ports, clock };
+        let services = Services {
+            kv: ports.clone(),
+            sources: ports.clone(),
+            secrets: ports.clone(),
+            pubsub: ports.clone(),
+            timers: ports.clone(),
+            files: ports.clone(),
+            http: ports,
+            clock,
+        };
         let executor = Executor::new(ExecutorConfig::default(), services);
         Self { executor, world, limits: Limits::default() }
+    }
+
+    /// Its sources and secrets.
+    pub fn ports(&self) -> Arc<Ports> {
+        Arc::new(Ports(self.world.clone()))
     }
 
     /// Saves a script without validating it.
@@ -141,6 +201,12 @@ impl TestApp {
     pub fn run_source(&self, source: &str) -> RunReport {
         let script = Script::Source(source.into());
         self.on_a_run_thread(|| self.executor.run_request(script, get("/main"), self.call("main")))
+    }
+
+    /// Runs a text that is not saved for an event.
+    pub fn run_event(&self, source: &str, event: &str) -> RunReport {
+        let (script, json) = (Script::Source(source.into()), event.as_bytes().to_vec());
+        self.on_a_run_thread(|| self.executor.run_event(script, EventInput { json }, self.call("main")))
     }
 
     fn on_a_run_thread(&self, run: impl FnOnce() -> RunReport + Send) -> RunReport {

@@ -2,8 +2,34 @@
 
 use crate::bundle::Bundle;
 use crate::route::{RouteAuth, RouteSpec};
+use crate::trigger::TriggerSpec;
 use serde_json::Value;
 use std::fmt::Write as _;
+
+/// The keys of a trigger in the order in which a person tells of it: what it is, what it listens to, what it starts,
+/// and how.
+pub(super) const TRIGGER_KEYS: &[&str] = &[
+    "name",
+    "kind",
+    "collection",
+    "prefix",
+    "ops",
+    "topic",
+    "trigger",
+    "schedule",
+    "timezone",
+    "missed",
+    "overlap",
+    "match",
+    "script",
+    "retry",
+    "concurrency",
+    "ordering_key",
+    "max_age_ms",
+    "pause_after",
+];
+/// The same of its `retry`.
+pub(super) const RETRY_KEYS: &[&str] = &["max_attempts", "base_ms", "factor", "max_ms"];
 
 /// `app.toml` of `bundle`.
 pub(super) fn write(bundle: &Bundle) -> String {
@@ -16,16 +42,17 @@ pub(super) fn write(bundle: &Bundle) -> String {
         write_route(&mut out, route);
     }
     for trigger in &bundle.triggers {
-        out.push_str("\n[[triggers]]\n");
-        for (key, item) in trigger.as_object().into_iter().flatten() {
-            line(&mut out, &bare_or_quoted(key), &value(item));
-        }
+        write_trigger(&mut out, trigger);
     }
     if !bundle.env.is_empty() {
         out.push_str("\n[env]\n");
         for (key, text) in &bundle.env {
             line(&mut out, &bare_or_quoted(key), &quoted(text));
         }
+    }
+    if !bundle.http.is_empty() {
+        out.push_str("\n[http]\n");
+        line(&mut out, "allow", &list(&bundle.http.allow));
     }
     let limits = serde_json::to_value(&bundle.limits).expect("limits are numbers by name");
     let mut limits = limits.as_object().into_iter().flatten().peekable();
@@ -47,6 +74,18 @@ fn write_route(out: &mut String, route: &RouteSpec) {
     line(out, "script", &quoted(&route.script));
     if route.auth == RouteAuth::Key {
         line(out, "auth", &quoted("key"));
+    }
+}
+
+fn write_trigger(out: &mut String, trigger: &TriggerSpec) {
+    out.push_str("\n[[triggers]]\n");
+    let shown = serde_json::to_value(trigger).expect("a trigger holds only text, numbers and tables of them");
+    for key in TRIGGER_KEYS {
+        match (&shown[key], *key) {
+            (Value::Null, _) => {}
+            (retry, "retry") => line(out, key, &table(RETRY_KEYS.iter().map(|key| (*key, &retry[key])))),
+            (item, _) => line(out, key, &value(item)),
+        }
     }
 }
 
@@ -100,10 +139,12 @@ fn value(json: &Value) -> String {
             let items: Vec<String> = items.iter().map(value).collect();
             format!("[{}]", items.join(", "))
         }
-        Value::Object(entries) => {
-            let entries: Vec<String> =
-                entries.iter().map(|(key, item)| format!("{} = {}", bare_or_quoted(key), value(item))).collect();
-            if entries.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", entries.join(", ")) }
-        }
+        Value::Object(entries) => table(entries.iter().map(|(key, item)| (key.as_str(), item))),
     }
+}
+
+fn table<'v>(entries: impl Iterator<Item = (&'v str, &'v Value)>) -> String {
+    let entries: Vec<String> =
+        entries.map(|(key, item)| format!("{} = {}", bare_or_quoted(key), value(item))).collect();
+    if entries.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", entries.join(", ")) }
 }

@@ -2,6 +2,8 @@
 //! value it cannot use, is reported with its place; it never stops at the first.
 
 use super::{MANIFEST, place};
+use crate::allowed_host::AllowedHost;
+use crate::app::{HTTP_ALLOW_MAX, HttpPolicy};
 use crate::bundle::Bundle;
 use crate::limits::{AppLimits, LIMITS};
 use crate::name::check_app_name;
@@ -12,11 +14,12 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-const APP_KEYS: &[&str] = &["name", "hosts", "routes", "triggers", "env", "limits"];
+const APP_KEYS: &[&str] = &["name", "hosts", "routes", "triggers", "env", "http", "limits"];
 const ROUTE_KEYS: &[&str] = &["methods", "path", "script", "auth"];
+const HTTP_KEYS: &[&str] = &["allow"];
 const METHOD_BYTES_MAX: usize = 32;
 
-type Item<'t> = Spanned<DeValue<'t>>;
+pub(super) type Item<'t> = Spanned<DeValue<'t>>;
 
 /// Reads `text` into `bundle`, whose scripts and modules are those of the folder.
 pub(super) fn read(text: &str, bundle: &mut Bundle, found: &mut Vec<Diagnostic>) {
@@ -40,13 +43,13 @@ pub(super) fn name(text: &str) -> Option<String> {
     table.get_ref().get("name")?.get_ref().as_str().map(str::to_owned)
 }
 
-struct Reader<'t, 'f> {
+pub(super) struct Reader<'t, 'f> {
     text: &'t str,
     found: &'f mut Vec<Diagnostic>,
 }
 
 impl Reader<'_, '_> {
-    fn report(&mut self, span: Range<usize>, message: impl Into<String>, hint: impl Into<String>) {
+    pub(super) fn report(&mut self, span: Range<usize>, message: impl Into<String>, hint: impl Into<String>) {
         let (line, column) = place(self.text, span.start);
         self.found.push(Diagnostic {
             file: Some(MANIFEST.to_owned()),
@@ -67,7 +70,8 @@ impl Reader<'_, '_> {
             match key.get_ref().as_ref() {
                 "hosts" => bundle.hosts = self.strings("hosts", item).into_iter().map(|(host, _)| host).collect(),
                 "routes" => bundle.routes = self.routes(item, bundle),
-                "triggers" => bundle.triggers = self.tables("triggers", item).map(|table| json(table, 0)).collect(),
+                "triggers" => bundle.triggers = self.triggers(item, bundle),
+                "http" => bundle.http = self.http(item),
                 "env" => self.env(item, bundle),
                 "limits" => self.limits(item, bundle),
                 _ => {}
@@ -75,7 +79,7 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn refuse_unknown(&mut self, table: &DeTable<'_>, known: &[&str], place: &str) {
+    pub(super) fn refuse_unknown(&mut self, table: &DeTable<'_>, known: &[&str], place: &str) {
         for key in table.keys().filter(|key| !known.contains(&key.get_ref().as_ref())) {
             let word = key.get_ref().as_ref();
             self.report(key.span(), format!("unknown key `{word}` in {place}"), known_hint(word, known));
@@ -108,7 +112,11 @@ impl Reader<'_, '_> {
     }
 
     /// The tables of `[[key]]`.
-    fn tables<'i, 't>(&mut self, key: &str, item: &'i Item<'t>) -> impl Iterator<Item = &'i Item<'t>> + use<'i, 't> {
+    pub(super) fn tables<'i, 't>(
+        &mut self,
+        key: &str,
+        item: &'i Item<'t>,
+    ) -> impl Iterator<Item = &'i Item<'t>> + use<'i, 't> {
         let array = item.get_ref().as_array();
         let tables = array.filter(|array| array.iter().all(|item| item.get_ref().is_table()));
         if tables.is_none() {
@@ -142,7 +150,7 @@ impl Reader<'_, '_> {
         }
         let methods = table.get("methods").map(|item| self.methods(item)).unwrap_or_default();
         let path = table.get("path").and_then(|item| self.path(item));
-        let script = table.get("script").and_then(|item| self.script(item, bundle));
+        let script = table.get("script").and_then(|item| self.script(item, bundle, "a route leads to a script"));
         let auth = match table.get("auth") {
             None => RouteAuth::default(),
             Some(item) => match item.get_ref().as_str() {
@@ -188,10 +196,10 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn script(&mut self, item: &Item<'_>, bundle: &Bundle) -> Option<String> {
+    pub(super) fn script(&mut self, item: &Item<'_>, bundle: &Bundle, wants: &str) -> Option<String> {
         let script = self.string("script", item)?;
         if bundle.modules.contains_key(&script) {
-            let message = format!("`{script}` is a module, and a route leads to a script");
+            let message = format!("`{script}` is a module, and {wants}");
             self.report(item.span(), message, "write a script that imports it");
         } else if !bundle.scripts.contains_key(&script) {
             let known: Vec<&str> = bundle.scripts.keys().map(String::as_str).collect();
@@ -214,6 +222,25 @@ impl Reader<'_, '_> {
                 bundle.env.insert(key.to_owned(), value);
             }
         }
+    }
+
+    fn http(&mut self, item: &Item<'_>) -> HttpPolicy {
+        let Some(table) = item.get_ref().as_table() else {
+            self.report(item.span(), "`http` is not a table", "begin it with [http]");
+            return HttpPolicy::default();
+        };
+        self.refuse_unknown(table, HTTP_KEYS, "[http]");
+        let entries = table.get("allow").map(|item| self.strings("allow", item)).unwrap_or_default();
+        for (entry, span) in &entries {
+            if let Err(message) = AllowedHost::parse(entry) {
+                self.report(span.clone(), message, "it is for what is not the public internet, which needs no entry");
+            }
+        }
+        if entries.len() > HTTP_ALLOW_MAX {
+            let message = format!("`allow` has {} entries, more than {HTTP_ALLOW_MAX}", entries.len());
+            self.report(item.span(), message, "name a network in place of its hosts: \"192.168.1.0/24\"");
+        }
+        HttpPolicy { allow: entries.into_iter().map(|(entry, _span)| entry).collect() }
     }
 
     fn limits(&mut self, item: &Item<'_>, bundle: &mut Bundle) {
@@ -250,7 +277,7 @@ fn integer(value: &DeValue<'_>) -> Option<i64> {
 }
 
 /// A value as JSON. What JSON cannot say (dates, infinity) becomes its text.
-fn json(item: &Item<'_>, depth: usize) -> Value {
+pub(super) fn json(item: &Item<'_>, depth: usize) -> Value {
     const DEPTH_MAX: usize = 32;
     match item.get_ref() {
         _ if depth > DEPTH_MAX => Value::Null,

@@ -6,6 +6,7 @@
 
 mod canonical;
 mod manifest;
+mod triggers;
 
 use crate::bundle::Bundle;
 use crate::name::{check_app_name, check_module_name, check_script_name};

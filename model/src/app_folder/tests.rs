@@ -1,8 +1,10 @@
 //! The app folder at its boundary: files in, bundle or messages out, and back.
 
 use super::*;
+use crate::app::HttpPolicy;
 use crate::limits::AppLimits;
 use crate::route::{RouteAuth, RouteSpec};
+use crate::trigger::{Missed, Op, Overlap, Retry, TriggerKind, TriggerSpec};
 use proptest::prelude::*;
 
 fn files(entries: &[(&str, &str)]) -> BTreeMap<String, Vec<u8>> {
@@ -76,6 +78,56 @@ memory_bytes = "big"
 }
 
 #[test]
+fn everything_wrong_with_triggers_is_told_at_once_with_its_place() {
+    let manifest = r#"name = "kitchen"
+[http]
+alow = ["a"]
+allow = ["printer.local", "http://x/"]
+
+[[triggers]]
+name = "on-widget"
+kind = "kvs"
+colection = "widgets"
+script = "helo"
+
+[[triggers]]
+kind = "kv"
+collection = 5
+script = "units"
+ops = ["insert", "upsert"]
+retry = { max_attempt = 5, factor = "x" }
+
+[[triggers]]
+name = "Twice"
+kind = "pubsub"
+topic = "a/#/b"
+schedule = "every 90s"
+script = "hello"
+concurrency = -1
+
+[[triggers]]
+name = "nightly"
+kind = "cron"
+script = "hello"
+missed = "never"
+
+[[triggers]]
+name = "letters"
+kind = "dead_letter"
+script = "hello"
+retry = { max_attempts = 0 }
+match = { "value.a" = 1, "letter.error.code" = { like = "x" } }
+
+[[triggers]]
+name = "letters"
+kind = "cron"
+script = "hello"
+"#;
+    let told = refusal(&[("app.toml", manifest), ("scripts/hello.rhai", ""), ("modules/units.rhai", "")]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
 fn broken_toml_is_told_with_its_place_and_nothing_that_follows_from_it() {
     insta::assert_snapshot!(refusal(&[("app.toml", "name = \"a\nhosts = [\n")]));
 }
@@ -130,8 +182,19 @@ fn a_manifest_is_written_for_people() {
             RouteSpec { methods: vec![], path: "/".to_owned(), script: "hello".to_owned(), auth: RouteAuth::Public },
         ],
         triggers: vec![
-            serde_json::json!({"name": "on-widget", "kind": "kv", "retry": {"factor": 4.0, "max_attempts": 5}}),
+            serde_json::from_value(serde_json::json!({
+                "name": "on-widget", "kind": "kv", "script": "hello", "collection": "widgets", "ops": ["insert", "delete"],
+                "match": {"value.room": "kitchen", "value.t": {"gt": 20}}, "retry": {"max_attempts": 3},
+                "ordering_key": "key",
+            }))
+            .unwrap(),
+            serde_json::from_value(serde_json::json!({
+                "name": "nightly", "kind": "cron", "script": "hello", "schedule": "0 3 * * *",
+                "timezone": "Europe/Berlin", "missed": "all", "overlap": "queue",
+            }))
+            .unwrap(),
         ],
+        http: HttpPolicy { allow: vec!["printer.local".to_owned(), "192.168.1.20:8123".to_owned()] },
         env: BTreeMap::from([("city".to_owned(), "Berlin".to_owned()), ("a b".to_owned(), "\"\n".to_owned())]),
         limits: AppLimits { timeout_ms: Some(5000), ..AppLimits::default() },
         ..Bundle::default()
@@ -160,29 +223,72 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
 }
 
 prop_compose! {
+    fn any_trigger()(
+        kind in proptest::sample::select(TriggerKind::ALL),
+        word in "[a-z]{1,8}",
+        prefix in proptest::option::of("[ -~ü]{0,20}"),
+        ops in any::<bool>(),
+        conditions in proptest::collection::btree_map("value(\\.[ --/-~]{1,9}){0,2}", condition(), 0..3),
+        retry in proptest::option::of((1_u32..=100, 1_u64..=86_400_000, 1.0_f64..=100.0, 1_u64..=604_800_000)),
+        numbers in (proptest::option::of(1_u32..=1000), proptest::option::of(1_u64..1 << 30), proptest::option::of(0_u32..=10_000)),
+        ordered in any::<bool>(),
+    ) -> TriggerSpec {
+        let has = |field: &str| kind.fields().contains(&field);
+        let some = |field: &str, text: &str| has(field).then(|| text.to_owned());
+        TriggerSpec {
+            collection: some("collection", &word),
+            prefix: prefix.filter(|_| has("prefix")),
+            ops: if ops { kind.ops().to_vec() } else { Vec::<Op>::new() },
+            topic: some("topic", &format!("{word}/+/#")),
+            trigger: some("trigger", &word).filter(|_| ordered),
+            schedule: some("schedule", "every 90s"),
+            timezone: some("timezone", "Europe/Berlin").filter(|_| ordered),
+            missed: has("missed").then_some(Missed::All),
+            overlap: has("overlap").then_some(Overlap::Allow),
+            matches: if kind.event_fields().contains(&"value") { conditions } else { BTreeMap::new() },
+            retry: retry.map(|(max_attempts, base_ms, factor, max_ms)| Retry { max_attempts, base_ms, factor, max_ms }),
+            concurrency: numbers.0,
+            ordering_key: (has("ordering_key") && ordered).then(|| kind.event_fields()[0].to_owned()),
+            max_age_ms: numbers.1,
+            pause_after: numbers.2,
+            ..TriggerSpec::new("later", kind, "later")
+        }
+    }
+}
+
+/// A value of `match`: something to be equal to, or a table of conditions.
+fn condition() -> impl Strategy<Value = serde_json::Value> {
+    let equal = || json().prop_filter("a table is one of conditions", |value| !value.is_object());
+    prop_oneof![equal(), equal().prop_map(|value| serde_json::json!({ "ne": value, "exists": true }))]
+}
+
+prop_compose! {
     fn any_bundle()(
         name in "[a-z][a-z0-9-]{0,62}",
         hosts in proptest::collection::vec(text(), 0..3),
         scripts in proptest::collection::btree_map("s[a-z0-9_]{0,20}", text(), 1..4),
         modules in proptest::collection::btree_map("m[a-z0-9_]{0,20}", text(), 0..4),
         methods in proptest::collection::vec(proptest::collection::btree_set("[A-Z]{3,7}", 0..3), 0..4),
-        triggers in proptest::collection::vec(proptest::collection::btree_map(text(), json(), 0..3), 0..3),
+        triggers in proptest::collection::btree_map("t[a-z0-9_-]{0,20}", any_trigger(), 0..4),
+        allow in proptest::collection::vec("[a-z]{1,8}\\.local(:8[0-9]{0,3})?|10\\.[0-9]\\.0\\.0/16", 0..3),
         env in proptest::collection::btree_map(text(), text(), 0..4),
         timeout_ms in proptest::option::of(1_u64..=300_000),
         content in proptest::collection::btree_map("[a-z]{1,8}(/[a-z]{1,8}){0,2}\\.css", proptest::collection::vec(any::<u8>(), 0..64), 0..4),
     ) -> Bundle {
         let script = scripts.keys().next().expect("there is at least one").clone();
+        let leading = script.clone();
         let routes = methods.into_iter().enumerate().map(|(index, methods)| RouteSpec {
             methods: methods.into_iter().collect(),
             path: format!("/r{index}/{{x}}/{{*rest}}"),
-            script: script.clone(),
+            script: leading.clone(),
             auth: if index % 2 == 0 { RouteAuth::Public } else { RouteAuth::Key },
         });
         Bundle {
             name,
             hosts,
             routes: routes.collect(),
-            triggers: triggers.into_iter().map(|map| serde_json::Value::Object(map.into_iter().collect())).collect(),
+            triggers: triggers.into_iter().map(|(name, spec)| TriggerSpec { name, script: script.clone(), ..spec }).collect(),
+            http: HttpPolicy { allow },
             env,
             limits: AppLimits { timeout_ms, ..AppLimits::default() },
             // A byte order mark at the beginning is the one thing an editor may add and a source keeps.

@@ -370,7 +370,9 @@ mod tests {
     use std::sync::mpsc;
 
     fn caller() -> Caller {
-        Caller { app: AppId(1), execution_id: ExecutionId::new() }
+        let id = ExecutionId::new();
+        let script = Arc::from("s");
+        Caller { app: AppId(1), execution_id: id, root_execution_id: id, trigger_depth: 0, script, version: 1 }
     }
 
     fn soon(ms: u64) -> Instant {

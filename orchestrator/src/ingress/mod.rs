@@ -8,15 +8,19 @@ mod answer;
 mod answer_body;
 mod connection;
 mod io;
+mod later;
 mod request;
 mod request_body;
 mod settings;
+mod signed;
 #[cfg(test)]
 mod tests;
 
 pub use answer::{Answer, RunInput};
 pub use answer_body::AnswerBody;
+pub use later::Later;
 pub use settings::IngressSettings;
+pub use signed::SignedFiles;
 
 use crate::counting::Counting;
 use crate::live::Live;
@@ -43,6 +47,10 @@ pub struct IngressParts<A> {
     pub files: StaticFiles,
     /// Who has versions that are not live.
     pub versions: Arc<dyn Versions>,
+    /// Who keeps requests that are answered later.
+    pub later: Arc<dyn Later>,
+    /// Who knows what signed URLs allow.
+    pub signed: Arc<dyn SignedFiles>,
     /// Where answers are counted that no run gave.
     pub counting: Arc<Counting>,
     /// Wall time, for keys that expire.
@@ -56,8 +64,10 @@ pub struct Ingress<A> {
     live: Arc<ArcSwap<Live>>,
     answer: A,
     files: StaticFiles,
+    signed: Arc<dyn SignedFiles>,
     access: Access,
     previews: Previews,
+    later: Arc<dyn Later>,
     counting: Arc<Counting>,
     settings: IngressSettings,
     bodies: BodyBudget,
@@ -66,10 +76,10 @@ pub struct Ingress<A> {
 impl<A: Answer> Ingress<A> {
     /// An ingress of these parts.
     pub fn new(parts: IngressParts<A>) -> Self {
-        let IngressParts { live, answer, files, versions, counting, clock, settings } = parts;
+        let IngressParts { live, answer, files, versions, later, signed, counting, clock, settings } = parts;
         let bodies = BodyBudget::new(settings.bodies_bytes_max);
         let (access, previews) = (Access::new(clock, Arc::clone(&counting)), Previews::new(versions));
-        Self { live, answer, files, access, previews, counting, settings, bodies }
+        Self { live, answer, files, signed, access, previews, later, counting, settings, bodies }
     }
 
     /// Accepts connections until `drain` is done, then takes no new ones, finishes the requests under way (at most

@@ -2,7 +2,9 @@
 
 use super::access::{Admitted, Entrance, Needs};
 use super::io::Shared;
+use super::later;
 use super::request_body::{self, Share};
+use super::signed;
 use super::{Answer, AnswerBody, Ingress, RunInput};
 use crate::live::Live;
 use crate::path::NormalPath;
@@ -58,6 +60,16 @@ async fn answer<A: Answer>(
             ingress.counting.answered(response.status().as_u16());
             return response;
         }
+        Ok(Step::Signed(path)) => {
+            let token = signed::token_in(path.as_str()).unwrap_or_default();
+            match signed::answer(&ingress.signed, &ingress.settings, token, head, body).await {
+                Ok(response) => {
+                    ingress.counting.answered(response.status().as_u16());
+                    return response;
+                }
+                Err(refused) => refused,
+            }
+        }
         Ok(Step::Run(path, matched)) => {
             let asker = Asker { remote, connection, head, path: &path };
             match run(ingress, &live, &asker, matched, body).await {
@@ -76,6 +88,8 @@ async fn answer<A: Answer>(
 enum Step<'l, 'h> {
     /// The answer; no script is run for it.
     Answer(Response<AnswerBody>),
+    /// A file is asked for, or brought, by signed URL.
+    Signed(NormalPath<'h>),
     /// A script is to be run.
     Run(NormalPath<'h>, Matched<'l>),
 }
@@ -90,6 +104,12 @@ async fn find<'l, 'h, A: Answer>(
     }
     let host = host(head)?;
     let path = NormalPath::parse(head.uri.path())?;
+    if signed::token_in(path.as_str()).is_some() {
+        return Ok(Step::Signed(path));
+    }
+    if let Some(id) = path.as_str().strip_prefix(later::REQUESTS) {
+        return Ok(Step::Answer(later::state(&*ingress.later, id, head).await?));
+    }
     Ok(Step::Answer(match live.table.find(host, &path, head.method.as_str()) {
         Found::Script(matched) => return Ok(Step::Run(path, matched)),
         Found::File { app, file } => ingress.files.answer(app, file, &head.method, &head.headers).await,
@@ -147,6 +167,9 @@ async fn run<A: Answer>(
     };
     let version = if names_version { Some(version(&head.headers)?) } else { None };
     check_quarantine(app, script, version)?;
+    // A version is named by people who try it and wait for it.
+    let is_for_later = version.is_none() && later::is_preferred(&head.headers);
+    let idempotency_key = if is_for_later { later::idempotency_key(&head.headers)? } else { None };
     let preview = match version {
         Some(version) => Some(ingress.previews.find(app, script, version).await?),
         None => None,
@@ -173,6 +196,12 @@ async fn run<A: Answer>(
         body: bytes,
         client: asker.connection.client(head.method == Method::HEAD),
     };
+    if is_for_later {
+        let response = later::accept(&*ingress.later, input, idempotency_key).await?;
+        // No run does.
+        ingress.counting.answered(response.status().as_u16());
+        return Ok(response);
+    }
     let mut response = ingress.answer.answer(input).await.map(AnswerBody::full);
     if let Some(version) = version {
         response.headers_mut().insert(VERSION, HeaderValue::from(version));

@@ -7,12 +7,15 @@ use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 use http::Response;
 use http_body_util::Full;
+use picloud_model::async_request::{Accepted, AsyncState, NewAsyncRequest};
 use picloud_model::clock::ManualClock;
 use picloud_model::key::hash_of_key;
-use picloud_model::protocol::{AppSnapshot, KeyEntry, ServiceFailure, Snapshot, VersionEntry};
+use picloud_model::protocol::{
+    AppSnapshot, KeyEntry, ServiceFailure, SignedReply, SignedRequest, Snapshot, VersionEntry,
+};
 use picloud_model::route::RouteAuth;
 use picloud_model::script::ScriptKind;
-use picloud_model::{AppId, Code, ContentHash, KeyId};
+use picloud_model::{AppId, AsyncRequestId, Code, ContentHash, KeyId};
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -100,6 +103,30 @@ impl Versions for TwoVersions {
     }
 }
 
+/// Whoever keeps requests and files is away.
+struct Away;
+
+fn away<T: Send + 'static>() -> BoxFuture<'static, Result<T, ServiceFailure>> {
+    let failure = ServiceFailure { code: Code::NodeAway, message: "nobody is there".to_owned() };
+    async move { Err(failure) }.boxed()
+}
+
+impl Later for Away {
+    fn accept(&self, _: AppId, _: Box<NewAsyncRequest>) -> BoxFuture<'static, Result<Accepted, ServiceFailure>> {
+        away()
+    }
+
+    fn state(&self, _: AsyncRequestId) -> BoxFuture<'static, Result<Option<AsyncState>, ServiceFailure>> {
+        away()
+    }
+}
+
+impl SignedFiles for Away {
+    fn ask(&self, _: SignedRequest) -> BoxFuture<'static, Result<SignedReply, ServiceFailure>> {
+        away()
+    }
+}
+
 /// `picloud_ci` calls routes of the kitchen, `picloud_author` writes its scripts, `picloud_other` is of elsewhere.
 fn keys() -> Vec<KeyEntry> {
     let key = |id: i64, name: &str, scope: &str| KeyEntry {
@@ -175,6 +202,8 @@ fn site_of(app: AppSnapshot, settings: IngressSettings) -> Site {
         answer: Arc::clone(&echo),
         files: StaticFiles::new(Arc::new(Files(files))),
         versions: Arc::new(TwoVersions),
+        later: Arc::new(Away),
+        signed: Arc::new(Away),
         counting: Arc::clone(&counting),
         clock: Arc::new(ManualClock::new(0)),
         settings,

@@ -16,6 +16,7 @@ pub(crate) fn app(id: i64, name: &str, routes: &[RouteEntry]) -> AppSnapshot {
         quarantined_after_crashes: None,
     };
     AppSnapshot {
+        http_allow: Vec::new(),
         id: AppId(id),
         name: name.to_owned(),
         hosts: Vec::new(),

@@ -1,59 +1,123 @@
-//! Runs that no request asked for: `scripts run`, drafts, later deliveries.
+//! Runs that no client waits for on a connection of this process: deliveries, requests that are answered later,
+//! `scripts run`, drafts, replays.
 //!
-//! They pass the gate like requests and always run on the pool. Whatever comes of one goes back to the parent as a
-//! [`RunResult`], refusals too, with the record in it and not in the capture as well.
+//! They pass the gate like requests (deliveries by a narrower way) and always run on the pool. Whatever comes of one
+//! goes back to the parent as a [`RunResult`], refusals too, with the record in it and not in the capture as well.
 
-use super::record::json;
-use super::{Order, Runner};
+use super::gate::Permit;
+use super::owed::{AnswerParts, Owed, Refused, problem_parts};
+use super::seen::{EventSeen, Seen};
+use super::{Job, Order, Origin, Ran, Runner};
 use crate::live::Live;
 use crate::path::NormalPath;
-use crate::problem_response::PROBLEM_JSON;
+use crate::previews::Preview;
 use crate::route_table::Found;
-use picloud_executor::{HttpRequest, RunReport, ScriptResponse};
-use picloud_model::clock::UnixMs;
-use picloud_model::execution::{Execution, Outcome, Usage};
+use picloud_executor::{EventInput, HttpRequest, RunReport, ScriptResponse};
+use picloud_model::async_request::NewAsyncRequest;
 use picloud_model::hash::ContentHash;
-use picloud_model::protocol::{AppSnapshot, RunHttp, RunRequest, RunResult, ScriptEntry};
+use picloud_model::protocol::{AppSnapshot, RunHttp, RunInput, RunRequest, RunResult, ScriptEntry, Verdict};
 use picloud_model::script::ScriptKind;
-use picloud_model::{AppId, Code, ExecutionId, Problem};
+use picloud_model::{Code, ExecutionId, Problem};
 use std::borrow::Cow;
 use std::sync::Arc;
 
 impl Runner {
-    /// Runs what the parent asked for, in the app as it is in `live`.
-    pub async fn run_asked(&self, live: &Live, run: RunRequest) -> RunResult {
-        let path = run.request.path.split('?').next().unwrap_or_default();
-        let asked = Asked {
-            app: run.app,
-            name: live.apps.get(&run.app).map_or(String::new(), |app| app.name.clone()),
-            script: run.script.clone(),
-            cause: format!("run {} {path}", run.request.method),
-            at: self.0.parts.clock.now_ms(),
-        };
-        match self.try_asked(live, run, &asked.cause).await {
-            Ok(result) => result,
-            Err(problem) => asked.refused(&problem, &self.0.parts.node),
+    /// Runs what the parent asked for, in the app as it is in `live`, and has it told what came of it, in any case. Ends
+    /// when that is on its way to a thread, so that nobody is woken only to pass the result on.
+    pub async fn run_asked(&self, live: &Live, mut run: RunRequest, tell: impl FnOnce(RunResult) + Send + 'static) {
+        let at = self.0.parts.clock.now_ms();
+        let prepared = self.prepare(live, &mut run).await;
+        let app = live.apps.get(&run.app).map_or(String::new(), |app| app.name.clone());
+        let node = Arc::clone(&self.0.parts.node);
+        let mut owed = Owed::new(run, app, at, node, tell);
+        match prepared {
+            Err(refused) => owed.refuse(refused),
+            Ok(job) => {
+                let inner = Arc::clone(&self.0);
+                // Where no thread could be had, what was owed has been told by now.
+                let _started_or_told = self.start(job, move |job| {
+                    owed.has_begun();
+                    let result = result_of(inner.execute(job), &inner.parts.node);
+                    owed.pay(result);
+                });
+            }
         }
     }
 
-    async fn try_asked(&self, live: &Live, run: RunRequest, cause: &str) -> Result<RunResult, Problem> {
-        let app = live.apps.get(&run.app).ok_or_else(|| Problem::not_found("app", run.app))?;
-        let entry = endpoint(app, &run.script, run.source.is_some())?;
-        let permit = self.0.parts.gate.enter().await?;
-        let request = http_request(live, app, &run.script, run.request);
-        let RunRequest { source, principal, .. } = run;
-        let cause = cause.to_owned();
-        let order = Order { app, entry: &entry, preview: None, source, request, principal, cause, client: None };
-        let job = self.0.job(order, permit, false);
-        let inner = Arc::clone(&self.0);
-        self.on_a_thread(job, move |job| {
-            let (record, report) = inner.execute(job);
-            let execution = record.execution(&report, &inner.parts.node);
-            let (status, headers, body) = answer_of(report, record.execution_id);
-            RunResult { status, headers, body, execution }
-        })
-        .await
+    /// Answers to `run`, when nothing is run any more.
+    pub fn not_run(&self, run: RunRequest, problem: Problem) -> RunResult {
+        let at = self.0.parts.clock.now_ms();
+        Refused::not_run(problem).result(run, String::new(), at, &self.0.parts.node)
     }
+
+    async fn prepare(&self, live: &Live, run: &mut RunRequest) -> Result<Job, Refused> {
+        let app = live.apps.get(&run.app).ok_or_else(|| Refused::not_run(Problem::not_found("app", run.app)))?;
+        let entry = endpoint(app, run)?;
+        let preview = match run.version {
+            Some(version) => Some(self.preview(app, &entry, version).await?),
+            None => None,
+        };
+        let permit = self.enter(&run.input).await?;
+        let (principal, limits) = (run.principal.take(), &app.limits);
+        let cause = run.cause.clone();
+        let (seen, event, asker, timeout_ms) =
+            match std::mem::replace(&mut run.input, RunInput::Request(RunHttp::default())) {
+                RunInput::Request(request) => {
+                    let request = http_request(live, app, &run.script, request);
+                    (Seen::Request(Arc::new(request)), None, None, limits.timeout_ms)
+                }
+                RunInput::Event { json, trigger, attempt } => {
+                    run.input = RunInput::Event { json: Vec::new(), trigger: trigger.clone(), attempt };
+                    let event = EventInput { json };
+                    let seen = Seen::Event(EventSeen::of(&event, trigger.unwrap_or_default(), attempt));
+                    (seen, Some(event), None, limits.triggered_timeout_ms)
+                }
+                RunInput::Async(request) => {
+                    let (request, asker) = async_request(*request);
+                    (Seen::Request(Arc::new(request)), None, asker, limits.triggered_timeout_ms)
+                }
+            };
+        let RunRequest { execution_id, root_execution_id: root_id, trigger_depth, dry_run: dry, .. } = *run;
+        let origin = Origin { execution_id, root_id, trigger_depth, cause, seen, client: None };
+        let (source, preview) = (run.source.take(), preview.as_deref());
+        let principal = principal.or(asker);
+        let order = Order { app, entry: &entry, preview, source, principal, event, timeout_ms, dry, origin };
+        Ok(self.0.job(order, permit, false))
+    }
+
+    async fn preview(
+        &self,
+        app: &Arc<AppSnapshot>,
+        entry: &ScriptEntry,
+        version: i64,
+    ) -> Result<Arc<Preview>, Refused> {
+        self.0.previews.find(app, entry, version).await.map_err(|problem| {
+            let verdict = match problem.code {
+                Code::NotFound | Code::Invalid => Verdict::Terminal,
+                Code::WorkerLost => Verdict::Failed,
+                _could_not_be_looked_up => Verdict::NotRun,
+            };
+            Refused { problem, verdict }
+        })
+    }
+
+    /// A person who runs a script waits like a client; what nobody waits for has a narrower way.
+    async fn enter(&self, input: &RunInput) -> Result<Permit, Refused> {
+        let gate = &self.0.parts.gate;
+        let entered = match input {
+            RunInput::Request(_) => gate.enter().await,
+            RunInput::Event { .. } | RunInput::Async(_) => gate.enter_delivery().await,
+        };
+        entered.map_err(Refused::not_run)
+    }
+}
+
+fn result_of(ran: Ran, node: &str) -> RunResult {
+    let Ran { record, report, effects } = ran;
+    let execution = record.execution(&report, node);
+    let verdict = report.result.as_ref().map_or_else(|error| error.verdict(), |_answer| Verdict::Done);
+    let (status, headers, body) = answer_of(report, record.execution_id);
+    RunResult { status, headers, body, execution, verdict, effects }
 }
 
 /// The request as the script is to see it: with route and parameters, if a route leads from its path to the script.
@@ -70,7 +134,7 @@ fn http_request(live: &Live, app: &AppSnapshot, script: &str, run: RunHttp) -> H
         _not_its_route => (path.to_owned(), Vec::new()),
     };
     HttpRequest {
-        path: path.to_owned(),
+        path: normal.as_ref().map_or(path, NormalPath::as_str).to_owned(),
         route,
         params,
         query: query.to_owned(),
@@ -81,21 +145,48 @@ fn http_request(live: &Live, app: &AppSnapshot, script: &str, run: RunHttp) -> H
     }
 }
 
-/// The endpoint called `name` that may be run; one that is quarantined or not saved only with a source of its own.
-fn endpoint<'a>(app: &'a AppSnapshot, name: &str, other_source: bool) -> Result<Cow<'a, ScriptEntry>, Problem> {
+/// A request that was taken to be answered later, as its script would have seen it then, and who asked.
+fn async_request(kept: NewAsyncRequest) -> (HttpRequest, Option<picloud_model::principal::Principal>) {
+    let NewAsyncRequest { route, params, remote_addr, principal, request, .. } = kept;
+    let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+    let normal = NormalPath::parse(path).ok();
+    let seen = HttpRequest {
+        path: normal.as_ref().map_or(path, NormalPath::as_str).to_owned(),
+        query: query.to_owned(),
+        method: request.method,
+        headers: request.headers,
+        body: request.body,
+        route,
+        params,
+        remote_addr,
+    };
+    (seen, principal)
+}
+
+/// The endpoint that `run` names; one that is quarantined only at another version or with a source of its own, one
+/// that is not saved only with a source.
+fn endpoint<'a>(app: &'a AppSnapshot, run: &RunRequest) -> Result<Cow<'a, ScriptEntry>, Refused> {
+    let name = &run.script;
     let Some(entry) = app.script(name) else {
-        return if other_source { Ok(Cow::Owned(unsaved(name))) } else { Err(Problem::not_found("script", name)) };
+        return match run.source {
+            Some(_) => Ok(Cow::Owned(unsaved(name))),
+            None => Err(Refused::terminal(Problem::not_found("script", name))),
+        };
     };
     match (entry.kind, entry.quarantined_after_crashes) {
-        (ScriptKind::Module, _) => Err(Problem::new(Code::Invalid, format!("`{name}` is a module and cannot be run"))
-            .hint("run an endpoint that imports it")),
-        (ScriptKind::Endpoint, Some(crashes)) if !other_source => {
+        (ScriptKind::Module, _) => {
+            let problem = Problem::new(Code::Invalid, format!("`{name}` is a module and cannot be run"));
+            Err(Refused::terminal(problem.hint("run an endpoint that imports it")))
+        }
+        (ScriptKind::Endpoint, Some(crashes)) if run.source.is_none() && run.version.is_none() => {
             let version = entry.version;
             let detail = format!(
                 "script `{name}` version {version} took its worker down {crashes} times and is not run any more"
             );
-            Err(Problem::new(Code::WorkerLost, detail)
-                .hint(format!("save a new version of it, or `picloud --app {} scripts release {name}`", app.name)))
+            let problem = Problem::new(Code::WorkerLost, detail)
+                .hint(format!("save a new version of it, or `picloud --app {} scripts release {name}`", app.name));
+            // A version that is saved soon may do better.
+            Err(Refused { problem, verdict: Verdict::Failed })
         }
         (ScriptKind::Endpoint, _) => Ok(Cow::Borrowed(entry)),
     }
@@ -112,44 +203,6 @@ fn unsaved(name: &str) -> ScriptEntry {
     }
 }
 
-/// What the parent asked for, for the answers that no run gave.
-struct Asked {
-    app: AppId,
-    name: String,
-    script: String,
-    cause: String,
-    at: UnixMs,
-}
-
-impl Asked {
-    fn refused(self, problem: &Problem, node: &str) -> RunResult {
-        let id = ExecutionId::new();
-        let execution = Execution {
-            id,
-            root_id: id,
-            app_id: self.app,
-            app: self.name,
-            script: self.script,
-            version: 0,
-            node: node.to_owned(),
-            cause: self.cause,
-            outcome: Outcome::Failed,
-            status: problem.status,
-            started_at: self.at,
-            duration_us: 0,
-            usage: Usage::default(),
-            error_json: json(problem),
-            logs: Vec::new(),
-            logs_dropped: 0,
-        };
-        let (status, headers, body) = problem_parts(problem);
-        RunResult { status, headers, body, execution }
-    }
-}
-
-/// Status, headers and body.
-type AnswerParts = (u16, Vec<(String, String)>, Vec<u8>);
-
 fn answer_of(report: RunReport, execution_id: ExecutionId) -> AnswerParts {
     match report.result {
         Ok(ScriptResponse { status, headers, body }) => (status, headers, body),
@@ -159,8 +212,4 @@ fn answer_of(report: RunReport, execution_id: ExecutionId) -> AnswerParts {
             problem_parts(&problem)
         }
     }
-}
-
-fn problem_parts(problem: &Problem) -> AnswerParts {
-    (problem.status, vec![("content-type".to_owned(), PROBLEM_JSON.to_owned())], json(problem).into_bytes())
 }

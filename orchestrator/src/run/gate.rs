@@ -6,6 +6,9 @@
 //! A run that waits for its parent does not count, so that writes of many runs meet in one commit of the store; but
 //! the runs under way, waiting or not, are bounded too ([`UNDER_WAY_PER_RUN`]). A run that comes back from a wait
 //! never waits for its place: it takes one that the next run to end does not give back.
+//!
+//! Deliveries and requests that nobody waits for have a part of the places ([`for_deliveries`]) and no more, so that a
+//! full queue never keeps a client waiting; among those places they wait in line with the requests.
 
 use crate::inflight::{InFlight, LostRun};
 use crate::parking::{Client, Parking};
@@ -14,7 +17,7 @@ use picloud_model::{Code, Problem};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::Semaphore;
+use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 
 /// Runs under way, waiting or not, for each that may run.
 pub const UNDER_WAY_PER_RUN: usize = 2;
@@ -25,16 +28,25 @@ const WAITING_PER_RUN: usize = 32;
 /// Longest `Retry-After`.
 const RETRY_AFTER_S_MAX: u64 = 60;
 
+/// How many of `places` deliveries may take: three of four, and always one.
+pub fn for_deliveries(places: usize) -> usize {
+    (places * 3 / 4).max(1)
+}
+
+/// How many deliveries may be under way at once in a worker of this `concurrency`.
+pub fn deliveries_under_way_max(concurrency: u32) -> usize {
+    for_deliveries(concurrency as usize * UNDER_WAY_PER_RUN)
+}
+
 /// Lets runs in.
 pub struct Gate {
-    /// Places among those that run.
-    running: Semaphore,
-    /// Places of `running` taken by runs that came back from a wait when none was free.
-    owed: AtomicUsize,
-    /// Places among those under way; as many as slots.
-    under_way: Semaphore,
+    all: Places,
+    /// Of `all`, those that deliveries may take.
+    deliveries: Places,
     concurrency: usize,
+    /// Requests that wait.
     waiting: AtomicUsize,
+    deliveries_waiting: AtomicUsize,
     /// Free slots of the in-flight file.
     slots: Mutex<Vec<usize>>,
     in_flight: InFlight,
@@ -44,9 +56,62 @@ pub struct Gate {
     mean_us: AtomicU64,
 }
 
+/// Places for runs.
+struct Places {
+    /// Among those that run.
+    running: Semaphore,
+    /// Places of `running` taken by runs that came back from a wait when none was free.
+    owed: AtomicUsize,
+    /// Among those under way.
+    under_way: Semaphore,
+}
+
+impl Places {
+    fn new(running: usize, under_way: usize) -> Self {
+        Self { running: Semaphore::new(running), owed: AtomicUsize::new(0), under_way: Semaphore::new(under_way) }
+    }
+
+    /// One of each, if both are free.
+    fn try_both(&self) -> Option<Both<'_>> {
+        Some(Both(self.under_way.try_acquire().ok()?, self.running.try_acquire().ok()?))
+    }
+
+    /// One of each. Both in this order everywhere: whoever holds a place under way waits only for runs, which end.
+    async fn both(&self) -> Result<Both<'_>, AcquireError> {
+        Ok(Both(self.under_way.acquire().await?, self.running.acquire().await?))
+    }
+
+    fn stop_running(&self) {
+        let pay = |owed: usize| owed.checked_sub(1);
+        if self.owed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, pay).is_err() {
+            self.running.add_permits(1);
+        }
+    }
+
+    fn run_again(&self) {
+        match self.running.try_acquire() {
+            Ok(running) => running.forget(),
+            Err(_full) => drop(self.owed.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+}
+
+/// A place under way and one among those that run; given back when dropped.
+struct Both<'p>(SemaphorePermit<'p>, SemaphorePermit<'p>);
+
+impl Both<'_> {
+    /// They are the permit's from now on.
+    fn keep(self) {
+        self.0.forget();
+        self.1.forget();
+    }
+}
+
 /// The right to run, and the slot the run is named in. Ends with the run, not with the request that asked for it.
 pub struct Permit {
     gate: Arc<Gate>,
+    /// Whether it holds places of deliveries as well.
+    of_delivery: bool,
     slot: usize,
     announced: AtomicBool,
     parked: AtomicBool,
@@ -59,11 +124,11 @@ impl Gate {
     pub fn new(concurrency: usize, in_flight: InFlight, parking: Parking) -> Arc<Self> {
         let slots = in_flight.slots();
         Arc::new(Self {
-            running: Semaphore::new(concurrency),
-            owed: AtomicUsize::new(0),
-            under_way: Semaphore::new(slots),
+            all: Places::new(concurrency, slots),
+            deliveries: Places::new(for_deliveries(concurrency), for_deliveries(slots)),
             concurrency,
             waiting: AtomicUsize::new(0),
+            deliveries_waiting: AtomicUsize::new(0),
             // The first slots are taken first: those have places in the parking.
             slots: Mutex::new((0..slots).rev().collect()),
             in_flight,
@@ -79,33 +144,60 @@ impl Gate {
 
     /// The runs of this moment.
     pub fn now(&self) -> RunsNow {
-        let in_flight = self.in_flight.slots().saturating_sub(self.under_way.available_permits());
+        let in_flight = self.in_flight.slots().saturating_sub(self.all.under_way.available_permits());
         RunsNow { in_flight: in_flight as u64, waiting: self.waiting.load(Ordering::Relaxed) as u64 }
     }
 
-    /// A permit, now or within a moment; else 503.
+    /// A permit for a request, now or within a moment; else 503.
     pub async fn enter(self: &Arc<Self>) -> Result<Permit, Problem> {
-        if let (Ok(running), Ok(under_way)) = (self.running.try_acquire(), self.under_way.try_acquire()) {
-            running.forget();
-            under_way.forget();
-            return Ok(self.permit());
+        if let Some(both) = self.all.try_both() {
+            both.keep();
+            return Ok(self.permit(false));
         }
-        let place = Place(self);
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.concurrency * WAITING_PER_RUN {
-            return Err(self.overloaded());
-        }
-        // Both in this order everywhere: whoever holds a place under way waits only for runs, which end.
-        let both = async {
-            let under_way = self.under_way.acquire().await;
-            let running = self.running.acquire().await;
-            under_way.and_then(|under_way| running.map(|running| (under_way.forget(), running.forget())))
-        };
-        let acquired = tokio::time::timeout(WAIT_MAX, both).await;
+        let place = self.wait_in(&self.waiting, self.concurrency)?;
+        let acquired = tokio::time::timeout(WAIT_MAX, self.all.both()).await;
         drop(place);
         match acquired {
-            Ok(Ok(_forgotten)) => Ok(self.permit()),
-            Ok(Err(_)) | Err(_) => Err(self.overloaded()),
+            Ok(Ok(both)) => both.keep(),
+            Ok(Err(_)) | Err(_) => return Err(self.overloaded()),
         }
+        Ok(self.permit(false))
+    }
+
+    /// A permit for a run that no client waits for, now or within a moment; else it is to be tried later.
+    pub async fn enter_delivery(self: &Arc<Self>) -> Result<Permit, Problem> {
+        let of_deliveries = self.deliveries.try_both();
+        if let Some(of_deliveries) = of_deliveries
+            && let Some(of_all) = self.all.try_both()
+        {
+            of_deliveries.keep();
+            of_all.keep();
+            return Ok(self.permit(true));
+        }
+        let place = self.wait_in(&self.deliveries_waiting, for_deliveries(self.concurrency))?;
+        let places = async {
+            let of_deliveries = self.deliveries.both().await?;
+            Ok::<_, AcquireError>((of_deliveries, self.all.both().await?))
+        };
+        let acquired = tokio::time::timeout(WAIT_MAX, places).await;
+        drop(place);
+        match acquired {
+            Ok(Ok((of_deliveries, of_all))) => {
+                of_deliveries.keep();
+                of_all.keep();
+            }
+            Ok(Err(_)) | Err(_) => return Err(self.overloaded()),
+        }
+        Ok(self.permit(true))
+    }
+
+    /// A place among those who wait, unless there are too many for the `runs` they wait for.
+    fn wait_in<'g>(&self, waiting: &'g AtomicUsize, runs: usize) -> Result<Place<'g>, Problem> {
+        let place = Place(waiting);
+        if waiting.fetch_add(1, Ordering::Relaxed) >= runs * WAITING_PER_RUN {
+            return Err(self.overloaded());
+        }
+        Ok(place)
     }
 
     /// Tells how long a run took, for `Retry-After`.
@@ -115,24 +207,11 @@ impl Gate {
         self.mean_us.store(mean - mean / 16 + duration_us / 16, Ordering::Relaxed);
     }
 
-    fn permit(self: &Arc<Self>) -> Permit {
+    fn permit(self: &Arc<Self>, of_delivery: bool) -> Permit {
         let slot = self.slots.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let slot = slot.expect("there is a slot for every run under way");
-        Permit { gate: Arc::clone(self), slot, announced: false.into(), parked: false.into(), runs: true.into() }
-    }
-
-    fn stop_running(&self) {
-        let pay = |owed: usize| owed.checked_sub(1);
-        if self.owed.fetch_update(Ordering::Relaxed, Ordering::Relaxed, pay).is_err() {
-            self.running.add_permits(1);
-        }
-    }
-
-    fn run_again(&self) {
-        match self.running.try_acquire() {
-            Ok(running) => running.forget(),
-            Err(_full) => drop(self.owed.fetch_add(1, Ordering::Relaxed)),
-        }
+        let (announced, parked, runs) = (false.into(), false.into(), true.into());
+        Permit { gate: Arc::clone(self), of_delivery, slot, announced, parked, runs }
     }
 
     fn overloaded(&self) -> Problem {
@@ -149,11 +228,11 @@ impl Gate {
 }
 
 /// A place among those who wait.
-struct Place<'g>(&'g Gate);
+struct Place<'g>(&'g AtomicUsize);
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -183,13 +262,17 @@ impl Permit {
     /// Does `wait`, which uses no processor, without counting as a run meanwhile.
     pub fn while_waiting<T>(&self, wait: impl FnOnce() -> T) -> T {
         if self.runs.swap(false, Ordering::Relaxed) {
-            self.gate.stop_running();
+            self.places().for_each(Places::stop_running);
         }
         let result = wait();
         if !self.runs.swap(true, Ordering::Relaxed) {
-            self.gate.run_again();
+            self.places().for_each(Places::run_again);
         }
         result
+    }
+
+    fn places(&self) -> impl Iterator<Item = &Places> {
+        [&self.gate.all].into_iter().chain(self.of_delivery.then_some(&self.gate.deliveries))
     }
 }
 
@@ -197,9 +280,12 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.withdraw();
         self.gate.slots.lock().unwrap_or_else(PoisonError::into_inner).push(self.slot);
-        self.gate.under_way.add_permits(1);
-        if *self.runs.get_mut() {
-            self.gate.stop_running();
+        let runs = *self.runs.get_mut();
+        for places in self.places() {
+            places.under_way.add_permits(1);
+            if runs {
+                places.stop_running();
+            }
         }
     }
 }
@@ -249,16 +335,43 @@ mod tests {
         let gate = gate(1);
         let one = gate.enter().await.unwrap();
         let two = one.while_waiting(|| {
-            gate.running.try_acquire().unwrap().forget();
-            gate.under_way.try_acquire().unwrap().forget();
-            assert!(gate.under_way.try_acquire().is_err(), "two are under way and that is all there may be");
-            gate.permit()
+            gate.all.try_both().unwrap().keep();
+            assert!(gate.all.under_way.try_acquire().is_err(), "two are under way and that is all there may be");
+            gate.permit(false)
         });
-        assert_eq!(gate.owed.load(Ordering::Relaxed), 1, "both run for a moment");
+        let (owed, running) = (&gate.all.owed, &gate.all.running);
+        assert_eq!(owed.load(Ordering::Relaxed), 1, "both run for a moment");
         drop(two);
-        assert_eq!((gate.owed.load(Ordering::Relaxed), gate.running.available_permits()), (0, 0));
+        assert_eq!((owed.load(Ordering::Relaxed), running.available_permits()), (0, 0));
         drop(one);
-        assert_eq!((gate.running.available_permits(), gate.under_way.available_permits()), (1, 2));
+        assert_eq!((running.available_permits(), gate.all.under_way.available_permits()), (1, 2));
+    }
+
+    #[tokio::test]
+    async fn deliveries_leave_requests_a_place_and_give_all_theirs_back() {
+        let gate = gate(4);
+        let mut deliveries = Vec::new();
+        for _ in 0..3 {
+            deliveries.push(gate.enter_delivery().await.unwrap());
+        }
+        assert_eq!(gate.enter_delivery().await.err().unwrap().code, Code::Overloaded);
+        let request = gate.enter().await.unwrap();
+        // One that waits for its parent lets another one in, of each kind.
+        let other = deliveries[0].while_waiting(|| {
+            let places = gate.deliveries.try_both().unwrap();
+            places.keep();
+            gate.all.try_both().unwrap().keep();
+            gate.permit(true)
+        });
+        let owed = || [&gate.all, &gate.deliveries].map(|places| places.owed.load(Ordering::Relaxed));
+        assert_eq!(owed(), [1, 1]);
+        drop((deliveries, other, request));
+        let free = |places: &Places| (places.running.available_permits(), places.under_way.available_permits());
+        assert_eq!((owed(), free(&gate.all), free(&gate.deliveries)), ([0, 0], (4, 8), (3, 6)));
+        let small = super::tests::gate(1);
+        let _request = small.enter().await.unwrap();
+        assert!(small.enter_delivery().await.is_err());
+        assert_eq!(free(&small.deliveries), (1, 1), "what was taken while it waited is given back");
     }
 
     #[tokio::test]
@@ -272,6 +385,10 @@ mod tests {
             execution_id: ExecutionId::new(),
             cause: "GET /".to_owned(),
             started_at: 0,
+            root_execution_id: ExecutionId::new(),
+            trigger_depth: 0,
+            trigger: String::new(),
+            attempt: 0,
         };
         permit.announce(&run, None);
         assert_eq!(gate.in_flight.read(), [run]);

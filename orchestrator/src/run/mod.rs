@@ -9,15 +9,17 @@ mod asked;
 pub(crate) mod current;
 pub mod gate;
 pub mod handover;
+mod owed;
 pub mod placement;
 pub mod pool;
 mod record;
+mod seen;
 
 use crate::capture::Capture;
 use crate::counting::Counting;
 use crate::ingress::{Answer, RunInput};
 use crate::parking::Client;
-use crate::previews::Preview;
+use crate::previews::{Preview, Previews, Versions};
 use crate::problem_response::problem_response;
 use apps::{RunApp, RunApps, RunScript, script_ref};
 use bytes::Bytes;
@@ -29,8 +31,11 @@ use http_body_util::Full;
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use picloud_executor::services::{Handover, LogSink};
-use picloud_executor::{CallContext, Executor, HttpRequest, RunReport, Script, ScriptResponse, stack_bytes_for};
+use picloud_executor::{
+    CallContext, EventInput, Executor, HttpRequest, RunReport, Script, ScriptResponse, stack_bytes_for,
+};
 use picloud_model::clock::Clock;
+use picloud_model::effect::Effect;
 use picloud_model::limits::Limits;
 use picloud_model::principal::Principal;
 use picloud_model::protocol::{AppSnapshot, ScriptEntry};
@@ -38,6 +43,7 @@ use picloud_model::{AppId, Code, ExecutionId, Problem};
 use placement::Placement;
 use pool::Pool;
 use record::RunRecord;
+use seen::Seen;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
@@ -53,6 +59,8 @@ pub struct RunnerParts {
     pub gate: Arc<Gate>,
     /// Who schedules, for inline runs that turn out long.
     pub takeovers: Arc<Takeovers>,
+    /// Who has versions that are not live.
+    pub versions: Arc<dyn Versions>,
     /// Where records go.
     pub capture: Arc<Capture>,
     /// Where runs are counted.
@@ -76,6 +84,7 @@ struct Inner {
     pool_memory_bytes: u64,
     placement: Placement,
     apps: RunApps,
+    previews: Previews,
     began: Instant,
 }
 
@@ -84,8 +93,19 @@ struct Job {
     record: Arc<RunRecord>,
     script: Arc<RunScript>,
     source: Script,
-    request: HttpRequest,
+    /// What started it, unless it is a request.
+    event: Option<EventInput>,
     call: CallContext,
+    /// Do nothing to the world.
+    dry: bool,
+}
+
+/// What came of a [`Job`].
+struct Ran {
+    record: Arc<RunRecord>,
+    report: RunReport,
+    /// Of a dry run.
+    effects: Vec<Effect>,
 }
 
 /// What is needed to make a [`Job`].
@@ -96,16 +116,20 @@ struct Order<'o> {
     preview: Option<&'o Preview>,
     /// A text to run in its place.
     source: Option<String>,
-    request: HttpRequest,
     principal: Option<Principal>,
-    cause: String,
-    client: Option<Client>,
+    event: Option<EventInput>,
+    timeout_ms: u64,
+    dry: bool,
+    origin: Origin,
 }
 
-/// Where a run comes from, and what let it in.
+/// Where a run comes from.
 struct Origin {
-    permit: Permit,
+    execution_id: ExecutionId,
+    root_id: ExecutionId,
+    trigger_depth: u32,
     cause: String,
+    seen: Seen,
     client: Option<Client>,
 }
 
@@ -115,7 +139,8 @@ impl Runner {
         let pool_memory_bytes = Limits::default().memory_bytes;
         let pool = Pool::new(parts.gate.under_way_max(), stack_bytes_for(pool_memory_bytes));
         let (placement, apps) = (Placement::default(), RunApps::default());
-        Self(Arc::new(Inner { parts, pool, pool_memory_bytes, placement, apps, began: Instant::now() }))
+        let previews = Previews::new(Arc::clone(&parts.versions));
+        Self(Arc::new(Inner { parts, pool, pool_memory_bytes, placement, apps, previews, began: Instant::now() }))
     }
 
     /// Forgets what was prepared for an app that is gone.
@@ -123,27 +148,32 @@ impl Runner {
         self.0.apps.forget(app);
     }
 
-    /// Does `work` with `job` on the pool, or on a thread of its own when its stack must be deeper.
+    /// Does `work` with `job` on the pool, or on a thread of its own when its stack must be deeper, and waits for it.
     async fn on_a_thread<T: Send + 'static>(
         &self,
         job: Job,
         work: impl FnOnce(Job) -> T + Send + 'static,
     ) -> Result<T, Problem> {
         let (sender, receiver) = oneshot::channel();
+        // A client that went away changes nothing: the run goes on to its end, with its permit.
+        self.start(job, move |job| drop(sender.send(work(job))))?;
+        receiver.await.map_err(|_panicked| Problem::internal())
+    }
+
+    /// The same without waiting for it.
+    fn start(&self, job: Job, work: impl FnOnce(Job) + Send + 'static) -> Result<(), Problem> {
         let memory_bytes = job.call.limits.memory_bytes;
         job.record.announce();
-        // A client that went away changes nothing: the run goes on to its end, with its permit.
-        let task = move || drop(sender.send(work(job)));
+        let task = move || work(job);
         let started = if memory_bytes > self.0.pool_memory_bytes {
             pool::spawn(stack_bytes_for(memory_bytes), task)
         } else {
             self.0.pool.submit(task)
         };
-        if let Err(error) = started {
+        started.map_err(|error| {
             tracing::error!("no thread for a run: {error}");
-            return Err(Problem::new(Code::Overloaded, "this node has no thread left for the run").retry_after_s(1));
-        }
-        receiver.await.map_err(|_panicked| Problem::internal())
+            Problem::new(Code::Overloaded, "this node has no thread left for the run").retry_after_s(1)
+        })
     }
 }
 
@@ -169,8 +199,13 @@ impl Answer for Runner {
             remote_addr: run.remote_addr.to_owned(),
             body: run.body.into(),
         };
-        let (entry, preview, principal, client) = (run.script, run.preview, run.principal, run.client);
-        let order = Order { app: run.app, entry, preview, source: None, request, principal, cause, client };
+        let (execution_id, seen) = (ExecutionId::new(), Seen::Request(Arc::new(request)));
+        let (root_id, trigger_depth) = (execution_id, 0);
+        let origin = Origin { execution_id, root_id, trigger_depth, cause, seen, client: run.client };
+        let (entry, preview, principal) = (run.script, run.preview, run.principal);
+        let timeout_ms = run.app.limits.timeout_ms;
+        let (source, event, dry) = (None, None, false);
+        let order = Order { app: run.app, entry, preview, source, principal, event, timeout_ms, dry, origin };
         let job = inner.job(order, permit, true);
         if job.record.inline {
             return inner.answer(job);
@@ -185,7 +220,7 @@ impl Answer for Runner {
 
 impl Inner {
     fn job(&self, order: Order<'_>, permit: Permit, may_be_inline: bool) -> Job {
-        let Order { app, entry, preview, source, request, principal, cause, client } = order;
+        let Order { app, entry, preview, source, principal, event, timeout_ms, dry, origin } = order;
         let app = self.apps.of(app);
         let script = match (&source, preview) {
             (Some(_), _) => Arc::new(RunScript::draft(&entry.name)),
@@ -194,7 +229,7 @@ impl Inner {
         };
         let fits = app.limits.memory_bytes <= self.pool_memory_bytes;
         let inline = may_be_inline && fits && script.placement.is_short();
-        let record = self.record(&app, &script, Origin { permit, cause, client }, inline);
+        let record = self.record(&app, &script, origin, permit, inline);
         if inline && self.parts.announce_inline {
             record.announce();
         }
@@ -202,20 +237,30 @@ impl Inner {
             Some(text) => Script::Source(text.into()),
             None => Script::Stored(script_ref(preview.map_or(entry, |preview| &preview.entry))),
         };
-        let mut call = self.call(&app, &script, &record, principal);
+        let mut call = self.call(&app, &script, &record, principal, timeout_ms);
         if let Some(preview) = preview {
             call.view = Arc::clone(&preview.view);
         }
-        Job { record, script, source, request, call }
+        Job { record, script, source, event, call, dry }
     }
 
-    fn record(&self, app: &Arc<RunApp>, script: &Arc<RunScript>, origin: Origin, inline: bool) -> Arc<RunRecord> {
-        let Origin { permit, cause, client } = origin;
+    fn record(
+        &self,
+        app: &Arc<RunApp>,
+        script: &Arc<RunScript>,
+        origin: Origin,
+        permit: Permit,
+        inline: bool,
+    ) -> Arc<RunRecord> {
+        let Origin { execution_id, root_id, trigger_depth, cause, seen, client } = origin;
         Arc::new(RunRecord {
             app: Arc::clone(app),
             script: Arc::clone(script),
-            execution_id: ExecutionId::new(),
+            execution_id,
+            root_id,
+            trigger_depth,
             cause,
+            seen,
             started_at: self.parts.clock.now_ms(),
             began: Instant::now(),
             inline,
@@ -233,6 +278,7 @@ impl Inner {
         script: &RunScript,
         record: &Arc<RunRecord>,
         principal: Option<Principal>,
+        timeout_ms: u64,
     ) -> CallContext {
         CallContext {
             app_id: app.id(),
@@ -241,11 +287,11 @@ impl Inner {
             version: script.version,
             node: Arc::clone(&self.parts.node),
             execution_id: record.execution_id,
-            root_execution_id: record.execution_id,
-            trigger_depth: 0,
+            root_execution_id: record.root_id,
+            trigger_depth: record.trigger_depth,
             principal,
-            deadline: record.began + Duration::from_millis(app.limits.timeout_ms),
-            timeout_ms: app.limits.timeout_ms,
+            deadline: record.began + Duration::from_millis(timeout_ms),
+            timeout_ms,
             limits: Arc::clone(&app.limits),
             view: Arc::clone(&app.view),
             log: Arc::clone(record) as Arc<dyn LogSink>,
@@ -254,27 +300,51 @@ impl Inner {
     }
 
     /// Runs `job` on this thread and learns from how it went.
-    fn execute(&self, job: Job) -> (Arc<RunRecord>, RunReport) {
-        let Job { record, script, source, request, call } = job;
+    fn execute(&self, job: Job) -> Ran {
+        let Job { record, script, source, event, call, dry } = job;
         let began = Instant::now();
         let cpu_before = if record.inline { None } else { cpu_time() };
-        let report = current::during(&record, || self.parts.executor.run_request(source, request, call));
+        let (report, effects) = current::during(&record, || self.run(&record.seen, source, event, call, dry));
         // Before there is an answer to send: from here on the worker may die, but no client is answered twice.
         record.permit.withdraw();
         let ended = Instant::now();
         let wall = ended - began;
-        if let Some(counter) = &script.counter {
-            let took = ended - record.began;
-            self.parts.counting.ran(counter, report.result.is_ok(), took, report.usage.memory_bytes);
-        }
-        let cpu = cpu_before.and_then(|before| cpu_time()?.checked_sub(before));
         self.parts.gate.took(u64::try_from(wall.as_micros()).unwrap_or(u64::MAX));
-        script.placement.ran(cpu.unwrap_or(wall), report.made_calls, record.inline);
-        (record, report)
+        // A dry run is none of the script's, and says nothing of how long those take.
+        if !dry {
+            if let Some(counter) = &script.counter {
+                let took = ended - record.began;
+                self.parts.counting.ran(counter, report.result.is_ok(), took, report.usage.memory_bytes);
+            }
+            let cpu = cpu_before.and_then(|before| cpu_time()?.checked_sub(before));
+            script.placement.ran(cpu.unwrap_or(wall), report.made_calls, record.inline);
+        }
+        Ran { record, report, effects }
+    }
+
+    fn run(
+        &self,
+        seen: &Seen,
+        source: Script,
+        event: Option<EventInput>,
+        call: CallContext,
+        dry: bool,
+    ) -> (RunReport, Vec<Effect>) {
+        let run = |executor: &Executor| match (event, seen) {
+            (Some(event), _) => executor.run_event(source, event, call),
+            (None, Seen::Request(request)) => executor.run_request(source, Arc::clone(request), call),
+            (None, Seen::Event(_)) => unreachable!("an event is given along with what is kept of it"),
+        };
+        if dry {
+            let (executor, overlay) = self.parts.executor.dry();
+            let report = run(&executor);
+            return (report, overlay.effects());
+        }
+        (run(&self.parts.executor), Vec::new())
     }
 
     fn answer(&self, job: Job) -> Response<Full<Bytes>> {
-        let (record, report) = self.execute(job);
+        let Ran { record, report, .. } = self.execute(job);
         if self.is_kept(&record, &report) {
             self.parts.capture.keep(record.execution(&report, &self.parts.node));
         }
@@ -307,7 +377,8 @@ fn cpu_time() -> Option<Duration> {
     Some(Duration::from_micros(u64::try_from(time.num_microseconds()).ok()?))
 }
 
-fn header_list(headers: &HeaderMap, hide_authorization: bool) -> Vec<(String, String)> {
+/// As scripts see them.
+pub(crate) fn header_list(headers: &HeaderMap, hide_authorization: bool) -> Vec<(String, String)> {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let shown = headers.iter().filter(|(name, _value)| !(hide_authorization && *name == AUTHORIZATION));
     shown.map(|(name, value)| (name.as_str().to_owned(), text(value))).collect()

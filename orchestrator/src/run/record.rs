@@ -3,6 +3,7 @@
 use super::apps::{RunApp, RunScript};
 use super::gate::Permit;
 use super::handover::Takeovers;
+use super::seen::Seen;
 use crate::inflight::LostRun;
 use crate::parking::Client;
 use picloud_executor::services::{Handover, LogSink};
@@ -19,7 +20,10 @@ pub(super) struct RunRecord {
     pub(super) app: Arc<RunApp>,
     pub(super) script: Arc<RunScript>,
     pub(super) execution_id: ExecutionId,
+    pub(super) root_id: ExecutionId,
+    pub(super) trigger_depth: u32,
     pub(super) cause: String,
+    pub(super) seen: Seen,
     pub(super) started_at: UnixMs,
     pub(super) began: Instant,
     pub(super) inline: bool,
@@ -34,6 +38,7 @@ pub(super) struct RunRecord {
 impl RunRecord {
     /// Names the run to the parent, should this process die under it.
     pub(super) fn announce(&self) {
+        let (trigger, attempt) = self.seen.trigger_and_attempt();
         let run = LostRun {
             app: self.app.id(),
             script: self.script.name.as_ref().to_owned(),
@@ -41,6 +46,10 @@ impl RunRecord {
             execution_id: self.execution_id,
             cause: self.cause.clone(),
             started_at: self.started_at,
+            root_execution_id: self.root_id,
+            trigger_depth: self.trigger_depth,
+            trigger: trigger.to_owned(),
+            attempt,
         };
         self.permit.announce(&run, self.client.as_ref());
     }
@@ -61,16 +70,18 @@ impl RunRecord {
         };
         let mut logs = std::mem::take(&mut *self.lines.lock().unwrap_or_else(PoisonError::into_inner));
         let (mut cause, mut error_json) = (self.cause.clone(), error_json);
+        let (trigger, attempt) = self.seen.trigger_and_attempt();
+        let mut result_json = report.value_json.clone();
         if !report.redactor.is_empty() {
             // Lines were written without what the run knew by then; it may have been told more later.
             let texts = logs.iter_mut().flat_map(|line| [&mut line.message, &mut line.fields]);
-            for text in texts.chain([&mut cause, &mut error_json]) {
+            for text in texts.chain([&mut cause, &mut error_json, &mut result_json]) {
                 report.redactor.redact(text);
             }
         }
         Execution {
             id: self.execution_id,
-            root_id: self.execution_id,
+            root_id: self.root_id,
             app_id: self.app.id(),
             app: self.app.name.as_ref().to_owned(),
             script: self.script.name.as_ref().to_owned(),
@@ -85,6 +96,11 @@ impl RunRecord {
             error_json,
             logs,
             logs_dropped: report.logs_dropped,
+            trigger_depth: self.trigger_depth,
+            trigger: trigger.to_owned(),
+            attempt,
+            result_json,
+            input_json: self.seen.kept(&report.redactor),
         }
     }
 }

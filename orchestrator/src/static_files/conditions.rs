@@ -2,23 +2,48 @@
 
 use http::header::{self, HeaderName};
 use http::{HeaderMap, Method};
+use picloud_model::ContentHash;
+use picloud_model::clock::UnixMs;
 use picloud_model::protocol::StaticEntry;
 use std::time::{Duration, SystemTime};
 
+/// A file as conditions and ranges see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Representation {
+    /// Its content: the strong validator.
+    pub hash: ContentHash,
+    /// Its size.
+    pub size_bytes: u64,
+    /// When it was made or last changed.
+    pub updated_at: UnixMs,
+}
+
+impl From<&StaticEntry> for Representation {
+    fn from(entry: &StaticEntry) -> Self {
+        Self { hash: entry.hash, size_bytes: entry.size_bytes, updated_at: entry.updated_at }
+    }
+}
+
 /// What to send.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Plan {
+pub enum Plan {
+    /// Nothing: the client has it.
     NotModified,
+    /// Nothing: it has no such bytes.
     NotSatisfiable,
     /// The bytes from `from` up to and without `to`.
     Send {
+        /// The first byte.
         from: u64,
+        /// Behind the last.
         to: u64,
+        /// Whether a range was asked for.
         partial: bool,
     },
 }
 
-pub(super) fn plan(method: &Method, request: &HeaderMap, entry: &StaticEntry) -> Plan {
+/// What `request` asks for of the file.
+pub fn plan(method: &Method, request: &HeaderMap, entry: &Representation) -> Plan {
     if not_modified(request, entry) {
         return Plan::NotModified;
     }
@@ -32,17 +57,17 @@ pub(super) fn plan(method: &Method, request: &HeaderMap, entry: &StaticEntry) ->
 }
 
 /// The strong validator: the content's hash.
-pub(super) fn etag(entry: &StaticEntry) -> String {
+pub fn etag(entry: &Representation) -> String {
     format!("\"{}\"", entry.hash)
 }
 
-/// When the file was deployed, to the second, as HTTP has it.
-pub(super) fn modified(entry: &StaticEntry) -> SystemTime {
+/// When the file last changed, to the second, as HTTP has it.
+pub fn modified(entry: &Representation) -> SystemTime {
     let seconds = u64::try_from(entry.updated_at.div_euclid(1000)).unwrap_or(0);
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
-fn not_modified(request: &HeaderMap, entry: &StaticEntry) -> bool {
+fn not_modified(request: &HeaderMap, entry: &Representation) -> bool {
     if let Some(tags) = text(request, header::IF_NONE_MATCH) {
         let etag = etag(entry);
         return tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag);
@@ -52,7 +77,7 @@ fn not_modified(request: &HeaderMap, entry: &StaticEntry) -> bool {
 }
 
 /// Without `If-Range` always; with it, only while the client's part is of this very content.
-fn range_still_applies(request: &HeaderMap, entry: &StaticEntry) -> bool {
+fn range_still_applies(request: &HeaderMap, entry: &Representation) -> bool {
     match text(request, header::IF_RANGE) {
         None => !request.contains_key(header::IF_RANGE),
         Some(tag) if tag.starts_with('"') => tag == etag(entry),

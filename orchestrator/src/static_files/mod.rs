@@ -4,7 +4,7 @@
 //! file `x.css.br` or `x.css.gz` beside `x.css` is what a client gets that accepts it.
 
 mod cache;
-mod conditions;
+pub mod conditions;
 mod stream;
 
 pub use stream::{BrokenOff, FileStream};
@@ -55,7 +55,7 @@ impl StaticFiles {
         request: &HeaderMap,
     ) -> Response<AnswerBody> {
         let Chosen { entry, encoding, varies } = choose(app, file, request);
-        let mut response = match conditions::plan(method, request, entry) {
+        let mut response = match conditions::plan(method, request, &entry.into()) {
             Plan::NotModified => with_status(StatusCode::NOT_MODIFIED),
             Plan::NotSatisfiable => return not_satisfiable(file, entry),
             Plan::Send { from, to, partial } => {
@@ -147,8 +147,8 @@ fn describe(
     encoding: Option<&'static str>,
     varies: bool,
 ) {
-    headers.insert(header::ETAG, ascii(conditions::etag(entry)));
-    headers.insert(header::LAST_MODIFIED, ascii(httpdate::fmt_http_date(conditions::modified(entry))));
+    headers.insert(header::ETAG, ascii(conditions::etag(&entry.into())));
+    headers.insert(header::LAST_MODIFIED, ascii(httpdate::fmt_http_date(conditions::modified(&entry.into()))));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

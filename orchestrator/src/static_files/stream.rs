@@ -25,7 +25,7 @@ pub struct FileStream {
 
 impl FileStream {
     /// The bytes `range` of the app's file with that content.
-    pub(super) fn new(bytes: Arc<dyn StaticBytes>, app: AppId, hash: ContentHash, range: Range<u64>) -> Self {
+    pub(crate) fn new(bytes: Arc<dyn StaticBytes>, app: AppId, hash: ContentHash, range: Range<u64>) -> Self {
         Self { bytes, app, hash, left: range, reading: None }
     }
 

@@ -82,6 +82,10 @@ mod tests {
             execution_id,
             cause: "GET /".to_owned(),
             started_at: 0,
+            root_execution_id: execution_id,
+            trigger_depth: 0,
+            trigger: String::new(),
+            attempt: 0,
         };
         let (named, over, odd) = (ExecutionId::new(), ExecutionId::new(), ExecutionId::new());
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -174,12 +174,19 @@ impl Supervisor {
         self.change(|revision| ToWorker::Keys { revision, keys: Arc::clone(&keys) }).await
     }
 
-    /// Runs a script that no request asked for.
+    /// Runs a script that no request asked for. Of the problems only [`Code::WorkerLost`] and [`Code::Deadline`] tell of
+    /// a run that may have begun; with the others none has, or this side ended it.
     pub async fn run(&self, run: RunRequest, timeout: Duration) -> Result<RunResult, Problem> {
         let script = run.script.clone();
         let result = tokio::time::timeout(timeout, async {
             let session = self.ready().await.map_err(|error| Problem::new(Code::NodeAway, error.to_string()))?;
-            session.run(run).await
+            match session.run(run).await {
+                // Not the script's doing: this side ended the worker.
+                Err(problem) if problem.code == Code::WorkerLost && *self.shared.stopping.borrow() => {
+                    Err(Problem::new(Code::NodeAway, "the appliance stopped before the run ended"))
+                }
+                result => result,
+            }
         });
         result.await.unwrap_or_else(|_elapsed| {
             let ms = timeout.as_millis();

@@ -17,6 +17,12 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    /// The value of a header, whose name is in lower case.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
+        lines.into_iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
@@ -29,10 +35,36 @@ pub(crate) async fn try_get(address: SocketAddr, path: &str) -> std::io::Result<
 
 /// The same with headers.
 async fn try_get_with(address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> std::io::Result<Answer> {
+    exchange(address, "GET", path, headers, "").await
+}
+
+/// Any request, which must be answered.
+pub(crate) async fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Answer {
+    let answer = exchange(address, method, path, headers, body).await;
+    answer.unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+}
+
+async fn exchange(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> std::io::Result<Answer> {
     let exchange = async {
         let mut stream = TcpStream::connect(address).await?;
-        let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
+        let mut headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        if !body.is_empty() {
+            headers += &format!("content-length: {}\r\n", body.len());
+        }
+        let request =
+            format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n{body}");
         stream.write_all(request.as_bytes()).await?;
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).await?;

@@ -1,10 +1,11 @@
 //! What is counted, and when it is told.
 
+use crate::asked::{get_of, run_of};
 use crate::client::{get, until};
 use crate::fake_host::{FakeHost, serve};
 use picloud_model::AppId;
 use picloud_model::limits::Limits;
-use picloud_model::protocol::{Counts, RunHttp, RunRequest, RunsNow, ScriptCounts};
+use picloud_model::protocol::{Counts, RunRequest, RunsNow, ScriptCounts};
 use picloud_orchestrator::supervisor::Supervisor;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -48,11 +49,8 @@ pub(crate) async fn every_run_is_counted_once_and_told_at_most_once_a_second() {
 pub(crate) async fn runs_asked_for_are_counted_and_drafts_are_not() {
     let (host, supervisor, _address) = serve(Limits::default(), &[("good", "1")]).await;
     let run = |script: &str, source: Option<&str>| RunRequest {
-        app: AppId(1),
-        script: script.to_owned(),
         source: source.map(str::to_owned),
-        request: RunHttp { method: "GET".to_owned(), path: "/".to_owned(), ..RunHttp::default() },
-        principal: None,
+        ..run_of(script, get_of("/"))
     };
     let patience = Duration::from_secs(20);
     supervisor.run(run("good", Some("2")), patience).await.unwrap();

@@ -1,12 +1,12 @@
 //! Workers that die, lie or are left alone.
 
+use crate::asked::{event_of, run_of};
 use crate::client::{connect, get, read_answer, try_get, until};
 use crate::fake_host::{FakeHost, serve, supervise};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use picloud_model::Code;
 use picloud_model::limits::Limits;
-use picloud_model::protocol::{RunHttp, RunRequest};
-use picloud_model::{AppId, Code};
 use picloud_orchestrator::supervisor::Supervisor;
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, Instant};
@@ -133,19 +133,17 @@ pub(crate) async fn after_a_death_that_no_run_is_named_for_inline_runs_are_named
 pub(crate) async fn a_run_asked_for_fails_as_worker_lost_when_the_worker_dies() {
     let (host, supervisor, _address) = serve(Limits::default(), &[("stalls", STALLS)]).await;
     let asking = supervisor.clone();
-    let run = RunRequest {
-        app: AppId(1),
-        script: "stalls".to_owned(),
-        source: None,
-        request: RunHttp { method: "GET".to_owned(), path: "/".to_owned(), ..RunHttp::default() },
-        principal: None,
-    };
+    let run = run_of("stalls", event_of("on-x", 3));
+    let id = run.execution_id;
     let asked = tokio::spawn(async move { asking.run(run, Duration::from_secs(20)).await });
     until(&host.stalled, |count| *count == 1).await;
     kill_worker(&supervisor);
     let problem = asked.await.unwrap().unwrap_err();
     assert_eq!(problem.code, Code::WorkerLost);
     assert!(problem.detail.contains("`stalls`"), "{problem}");
+    let lost = until(&host.lost, |lost| !lost.is_empty()).await;
+    assert_eq!((lost[0].execution_id, lost[0].trigger.as_str(), lost[0].attempt), (id, "on-x", 3));
+    assert_eq!((lost[0].root_execution_id == id, lost[0].trigger_depth), (false, 2));
     supervisor.stop().await;
 }
 
@@ -230,4 +228,18 @@ pub(crate) async fn stopping_lets_a_run_under_way_end() {
     supervisor.stop().await;
     assert_eq!(answer.await.unwrap().body, "1500000");
     assert_eq!(supervisor.worker_pid(), None);
+}
+
+pub(crate) async fn a_run_asked_for_ends_when_the_worker_stops_and_one_that_does_not_was_not_run() {
+    let slow = r#"kv::collection("c").incr("n", 1); let n = 0; while n < 1500000 { n += 1 } n"#;
+    let (host, supervisor, _address) = serve(Limits::default(), &[("slow", slow)]).await;
+    let ask = |supervisor: &Supervisor| {
+        let supervisor = supervisor.clone();
+        tokio::spawn(async move { supervisor.run(run_of("slow", event_of("t", 1)), Duration::from_secs(20)).await })
+    };
+    let under_way = ask(&supervisor);
+    until(&host.counted, |count| *count == 1).await;
+    supervisor.stop().await;
+    assert_eq!(under_way.await.unwrap().unwrap().execution.result_json, "1500000");
+    assert_eq!(ask(&supervisor).await.unwrap().unwrap_err().code, Code::NodeAway);
 }

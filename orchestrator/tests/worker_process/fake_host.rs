@@ -1,5 +1,6 @@
 //! A host in memory, and apps made of a few lines.
 
+use picloud_model::async_request::{Accepted, AsyncState, NewAsyncRequest};
 use picloud_model::execution::Execution;
 use picloud_model::key::hash_of_key;
 use picloud_model::kv::{KvEntry, KvReply, KvRequest};
@@ -8,9 +9,10 @@ use picloud_model::protocol::{
     AppSnapshot, Caller, Counts, KeyEntry, RouteEntry, ScriptEntry, ServiceFailure, ServiceReply, ServiceRequest,
     Snapshot, StaticEntry, VersionEntry, WorkerSettings,
 };
+use picloud_model::publish::Published;
 use picloud_model::route::RouteAuth;
 use picloud_model::script::{ModuleVersion, ScriptKind};
-use picloud_model::{AppId, Code, ContentHash, KeyId};
+use picloud_model::{AppId, AsyncRequestId, Code, ContentHash, EventId, KeyId};
 use picloud_orchestrator::supervisor::{Host, HostError, LostRun, Supervisor, SupervisorConfig, SupervisorError};
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
@@ -36,6 +38,7 @@ struct State {
     /// By name: the value, and the script it is granted to.
     secrets: HashMap<String, (String, String)>,
     versions: HashMap<(String, i64), VersionEntry>,
+    later: HashMap<AsyncRequestId, (NewAsyncRequest, AsyncState)>,
 }
 
 /// Answers workers from memory and remembers what they say.
@@ -48,6 +51,8 @@ pub(crate) struct FakeHost {
     pub(crate) looked_up: watch::Sender<u32>,
     /// `Incr` calls that were answered.
     pub(crate) counted: watch::Sender<u32>,
+    /// Topics that were published on.
+    pub(crate) published: watch::Sender<Vec<String>>,
     /// `Has` calls that arrived; they are answered never.
     pub(crate) stalled: watch::Sender<u32>,
 }
@@ -61,6 +66,7 @@ impl FakeHost {
             counts: watch::channel(Vec::new()).0,
             looked_up: watch::channel(0).0,
             counted: watch::channel(0).0,
+            published: watch::channel(Vec::new()).0,
             stalled: watch::channel(0).0,
         })
     }
@@ -103,6 +109,7 @@ impl FakeHost {
             auth: if entry.name.starts_with("key") { RouteAuth::Key } else { RouteAuth::Public },
         });
         let app = AppSnapshot {
+            http_allow: Vec::new(),
             id: AppId(1),
             name: "demo".to_owned(),
             hosts: Vec::new(),
@@ -153,6 +160,41 @@ impl FakeHost {
         let entry =
             VersionEntry { kind: ScriptKind::Endpoint, hash: keep(source), modules, quarantined_after_crashes: None };
         state.versions.insert((script.to_owned(), version), entry);
+    }
+}
+
+impl FakeHost {
+    /// The only request that waits for its answer.
+    pub(crate) fn waiting(&self) -> NewAsyncRequest {
+        let state = self.state.lock().unwrap();
+        let mut waiting = state.later.values().filter(|(_, state)| state.answer.is_none());
+        let (one, none) = (waiting.next().unwrap().0.clone(), waiting.next());
+        assert!(none.is_none());
+        one
+    }
+
+    /// What a client is told that asks for the answer.
+    pub(crate) fn put_state(&self, id: AsyncRequestId, state: AsyncState) {
+        self.state.lock().unwrap().later.get_mut(&id).unwrap().1 = state;
+    }
+}
+
+impl State {
+    /// As the store does it, for one app.
+    fn accept(&mut self, request: NewAsyncRequest) -> Accepted {
+        let with_key = |(other, _): &&(NewAsyncRequest, AsyncState)| {
+            request.idempotency_key.is_some() && other.idempotency_key == request.idempotency_key
+        };
+        match self.later.values().find(with_key) {
+            Some((known, _)) if known.request.body == request.request.body => Accepted::Known(known.id),
+            Some(_other) => Accepted::KeyTaken,
+            None => {
+                let id = request.id;
+                let state = AsyncState { created_at: 0, attempts: 0, running: false, answer: None };
+                self.later.insert(id, (request, state));
+                Accepted::New(id)
+            }
+        }
     }
 }
 
@@ -208,6 +250,19 @@ impl Host for FakeHost {
                 self.looked_up.send_modify(|count| *count += 1);
                 Ok(ServiceReply::Version(state.versions.get(&(script, version)).cloned()))
             }
+            ServiceRequest::Publish(publish) => {
+                self.published.send_modify(|all| all.push(publish.topic));
+                Ok(ServiceReply::Published(Published { event: Some(EventId::new()), deliveries: 0 }))
+            }
+            ServiceRequest::Accept(request) => Ok(ServiceReply::Accepted(state.accept(*request))),
+            ServiceRequest::AsyncState(id) => {
+                Ok(ServiceReply::AsyncState(state.later.get(&id).map(|(_, state)| state.clone())))
+            }
+            ServiceRequest::PublishEphemeral { .. }
+            | ServiceRequest::Timer(_)
+            | ServiceRequest::Files(_)
+            | ServiceRequest::Http(_)
+            | ServiceRequest::Signed(_) => Err(failure(Code::NodeAway)),
             ServiceRequest::Kv(_) => {
                 Err(ServiceFailure { code: Code::StorageFull, message: "the fake host stores numbers only".to_owned() })
             }

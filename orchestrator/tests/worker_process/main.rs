@@ -5,12 +5,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test program without a harness is not seen as a test")]
 
+mod asked;
 mod client;
 mod confinement;
 mod counts;
 mod crashes;
 mod fake_host;
 mod keys;
+mod later;
 mod preview;
 mod requests;
 mod scheduling;
@@ -38,6 +40,16 @@ const TESTS: &[(&str, Test)] = tests! {
     requests::a_run_that_no_request_asked_for_gives_its_answer_and_its_record,
     requests::a_static_file_comes_through_the_channel,
     requests::a_draft_that_fails_tells_all_that_a_run_tells,
+    asked::an_event_is_seen_and_its_run_is_told_with_all_that_is_kept_of_it,
+    asked::how_a_run_ended_says_whether_to_try_it_again,
+    asked::what_is_not_run_says_why_and_whether_to_try_it_again,
+    asked::an_event_runs_on_the_version_that_is_asked_for,
+    asked::a_dry_run_does_nothing_and_tells_what_it_would_have_done,
+    asked::a_request_that_is_run_again_is_the_one_that_was_kept,
+    asked::deliveries_never_take_all_places,
+    later::a_request_is_taken_and_answered_at_its_address,
+    later::the_same_request_is_taken_once,
+    later::what_cannot_be_taken_is_refused,
     keys::a_key_opens_its_routes_and_its_script_sees_its_name_but_not_the_key,
     keys::a_key_that_is_revoked_is_refused_as_soon_as_the_change_returns,
     keys::keys_outlive_the_worker,
@@ -62,6 +74,7 @@ const TESTS: &[(&str, Test)] = tests! {
     crashes::while_no_worker_starts_clients_are_told_and_when_one_does_they_are_answered,
     crashes::a_worker_whose_parent_is_gone_ends,
     crashes::stopping_lets_a_run_under_way_end,
+    crashes::a_run_asked_for_ends_when_the_worker_stops_and_one_that_does_not_was_not_run,
     scheduling::a_host_that_gives_no_answer_costs_the_run_its_deadline_and_nobody_else_anything,
     scheduling::a_script_known_as_short_that_turns_long_stalls_nobody,
     scheduling::past_the_gate_requests_get_503_with_a_retry_after,

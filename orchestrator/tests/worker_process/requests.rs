@@ -1,11 +1,12 @@
 //! What requests and runs give, through both processes.
 
+use crate::asked::{get_of, run_of};
 use crate::client::{get, until};
 use crate::fake_host::serve;
 use picloud_model::AppId;
 use picloud_model::execution::Outcome;
 use picloud_model::limits::Limits;
-use picloud_model::protocol::{RunHttp, RunRequest};
+use picloud_model::protocol::{RunHttp, RunInput, RunRequest};
 use std::time::Duration;
 
 pub(crate) async fn a_script_answers_and_its_kv_calls_reach_the_host() {
@@ -48,27 +49,26 @@ pub(crate) async fn a_changed_app_answers_anew_as_soon_as_the_change_returns() {
 pub(crate) async fn a_run_that_no_request_asked_for_gives_its_answer_and_its_record() {
     let (_host, supervisor, _address) = serve(Limits::default(), &[("echo", "ctx.request.text()")]).await;
     let run = |script: &str, source: Option<&str>| RunRequest {
-        app: AppId(1),
-        script: script.to_owned(),
         source: source.map(str::to_owned),
-        request: RunHttp {
-            method: "POST".to_owned(),
-            path: "/x?a=1".to_owned(),
-            headers: Vec::new(),
-            body: b"body".to_vec(),
-        },
-        principal: None,
+        ..run_of(
+            script,
+            RunInput::Request(RunHttp {
+                method: "POST".to_owned(),
+                path: "/x?a=1".to_owned(),
+                headers: Vec::new(),
+                body: b"body".to_vec(),
+            }),
+        )
     };
     let patience = Duration::from_secs(20);
     let echo = supervisor.run(run("echo", None), patience).await.unwrap();
     assert_eq!((echo.status, echo.body.as_slice()), (200, b"body".as_slice()));
-    assert_eq!((echo.execution.outcome, echo.execution.cause.as_str()), (Outcome::Ok, "run POST /x"));
+    assert_eq!((echo.execution.outcome, echo.execution.cause.as_str()), (Outcome::Ok, "test"));
     let draft = supervisor.run(run("echo", Some("ctx.request.query.a + 1")), patience).await.unwrap();
     assert_eq!(draft.body, b"11");
     let missing = supervisor.run(run("nothing", None), patience).await.unwrap();
     assert_eq!((missing.status, missing.execution.outcome), (404, Outcome::Failed));
-    let routed = RunHttp { method: "GET".to_owned(), path: "/demo/echo".to_owned(), ..RunHttp::default() };
-    let routed = RunRequest { request: routed, ..run("echo", Some("ctx.request.route")) };
+    let routed = RunRequest { input: get_of("/demo/echo"), ..run("echo", Some("ctx.request.route")) };
     assert_eq!(supervisor.run(routed, patience).await.unwrap().body, b"/echo");
     supervisor.stop().await;
 }
@@ -76,9 +76,7 @@ pub(crate) async fn a_run_that_no_request_asked_for_gives_its_answer_and_its_rec
 pub(crate) async fn a_draft_that_fails_tells_all_that_a_run_tells() {
     let (_host, supervisor, _address) = serve(Limits::default(), &[("good", "1")]).await;
     let source = "log::info(\"before\", #{n: 1});\nkv::collection(\"c\").incr(\"n\", 1);\nlet s = \"x\"; s.pad(100000, \"x\");\nthrow \"oh\"";
-    let request = RunHttp { method: "GET".to_owned(), path: "/".to_owned(), ..RunHttp::default() };
-    let source = Some(source.to_owned());
-    let run = RunRequest { app: AppId(1), script: "draft".to_owned(), source, request, principal: None };
+    let run = RunRequest { source: Some(source.to_owned()), ..run_of("draft", get_of("/")) };
     let failed = supervisor.run(run, Duration::from_secs(20)).await.unwrap();
     let execution = failed.execution;
     let problem = execution.error().unwrap();

@@ -1,10 +1,11 @@
 //! Secrets, from the host to the script, and nowhere else.
 
+use crate::asked::{get_of, run_of};
 use crate::client::{get, until};
 use crate::fake_host::serve;
+use picloud_model::Code;
 use picloud_model::limits::Limits;
-use picloud_model::protocol::{RunHttp, RunRequest};
-use picloud_model::{AppId, Code};
+use picloud_model::protocol::RunRequest;
 use std::time::Duration;
 
 const VALUE: &str = "hunter2-hunter2";
@@ -46,13 +47,14 @@ pub(crate) async fn what_is_kept_of_a_run_and_its_problem_do_not_hold_the_secret
     assert!(executions.iter().all(|execution| execution.usage.secret_calls == 1));
     assert_eq!(executions.iter().find_map(|execution| execution.error()).unwrap().detail, "no tea for [redacted]");
 
-    let request = RunHttp { method: "GET".to_owned(), path: format!("/x/{VALUE}"), ..RunHttp::default() };
-    let source = Some(scripts[1].1.to_owned());
-    let run = RunRequest { app: AppId(1), script: "throws".to_owned(), source, request, principal: None };
+    let (source, cause) = (Some(scripts[1].1.to_owned()), format!("run GET /x/{VALUE}"));
+    let run = RunRequest { source, cause, ..run_of("throws", get_of(&format!("/x/{VALUE}"))) };
     let draft = supervisor.run(run, Duration::from_secs(20)).await.unwrap();
     let problem = draft.execution.error().unwrap();
     assert_eq!((draft.status, problem.code, problem.at.unwrap().line), (418, Code::ScriptError, 1));
     assert!(!String::from_utf8(draft.body).unwrap().contains(VALUE));
     assert_eq!(draft.execution.cause, "run GET /x/[redacted]");
+    let input = draft.execution.input_json;
+    assert!(input.contains("/x/[redacted]") && !input.contains(VALUE), "{input}");
     supervisor.stop().await;
 }

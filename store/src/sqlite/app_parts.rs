@@ -29,6 +29,12 @@ pub(super) struct PartsChanged {
     pub(super) routes_added: Vec<String>,
     pub(super) routes_removed: Vec<String>,
     pub(super) routes_moved: bool,
+    pub(super) triggers_saved: Vec<String>,
+    /// `nightly with 3 queued`: the trigger, and what went with it.
+    pub(super) triggers_deleted: Vec<String>,
+    pub(super) triggers_moved: bool,
+    /// Of scripts that went.
+    pub(super) timers_deleted: u64,
     pub(super) static_files: usize,
 }
 
@@ -45,12 +51,20 @@ impl PartsChanged {
             ("scripts_deleted", &self.scripts_deleted),
             ("routes_added", &self.routes_added),
             ("routes_removed", &self.routes_removed),
+            ("triggers_saved", &self.triggers_saved),
+            ("triggers_deleted", &self.triggers_deleted),
         ];
         let names = names.into_iter().filter(|(_field, names)| !names.is_empty());
         let mut shown: Map<String, Value> =
             names.map(|(field, names)| (field.to_owned(), names_shown(names.clone()))).collect();
         if self.routes_moved {
             shown.insert("routes_moved".to_owned(), true.into());
+        }
+        if self.timers_deleted > 0 {
+            shown.insert("timers_deleted".to_owned(), self.timers_deleted.into());
+        }
+        if self.triggers_moved {
+            shown.insert("triggers_moved".to_owned(), true.into());
         }
         if self.static_files > 0 {
             shown.insert("static_files_changed".to_owned(), self.static_files.into());

@@ -3,7 +3,7 @@
 use super::audit_rows::{Noted, note};
 use super::audit_shown::{app_change_shown, app_shown};
 use super::error::{JobResult, conflict, expect_version};
-use super::{DataTx, SqliteStore};
+use super::{DataTx, SqliteStore, trigger_rows};
 use crate::cursor::{self, List};
 use crate::{Apps, Result};
 use async_trait::async_trait;
@@ -18,7 +18,7 @@ use serde_json::Value;
 /// The columns of [`app_from_row`], in its order.
 macro_rules! select_app {
     ($rest:literal) => {
-        concat!("SELECT id, name, hosts, env, limits, revision, created_at, updated_at FROM apps ", $rest)
+        concat!("SELECT id, name, hosts, env, limits, revision, created_at, updated_at, http FROM apps ", $rest)
     };
 }
 
@@ -66,6 +66,7 @@ impl Apps for SqliteStore {
             after.hosts = patch.hosts.unwrap_or(after.hosts);
             after.env = patch.env.unwrap_or(after.env);
             after.limits = patch.limits.unwrap_or(after.limits);
+            after.http = patch.http.unwrap_or(after.http);
             if after != before {
                 update_app(tx, &mut after, act.at)?;
                 let shown = Some(app_change_shown(&before, &after));
@@ -78,16 +79,22 @@ impl Apps for SqliteStore {
 
     async fn delete_app(&self, app: AppId, expected: Option<i64>, act: &Act) -> Result<bool> {
         let act = act.clone();
-        self.write(move |tx| {
-            let Some(before) = app_by_id(tx.conn, app)? else { return Ok(false) };
-            expect_version(expected, before.revision)?;
-            // Routes refer to scripts, which go with the app: they go first.
-            tx.conn.prepare_cached("DELETE FROM routes WHERE app_id = ?1")?.execute([app.0])?;
-            tx.conn.prepare_cached("DELETE FROM apps WHERE id = ?1")?.execute([app.0])?;
-            note_app(tx, &act, "app.delete", &before.name, Some(app_shown(&before)), None)?;
-            Ok(true)
-        })
-        .await
+        let deleted = self
+            .write(move |tx| {
+                let Some(before) = app_by_id(tx.conn, app)? else { return Ok(false) };
+                expect_version(expected, before.revision)?;
+                // Routes and triggers refer to scripts, which go with the app: they go first.
+                tx.conn.prepare_cached("DELETE FROM routes WHERE app_id = ?1")?.execute([app.0])?;
+                tx.conn.prepare_cached("DELETE FROM triggers WHERE app_id = ?1")?.execute([app.0])?;
+                trigger_rows::changed(tx, app);
+                tx.conn.prepare_cached("DELETE FROM apps WHERE id = ?1")?.execute([app.0])?;
+                note_app(tx, &act, "app.delete", &before.name, Some(app_shown(&before)), None)?;
+                Ok(true)
+            })
+            .await?;
+        // Its files went with it.
+        self.dropped.notify_one();
+        Ok(deleted)
     }
 }
 
@@ -150,36 +157,39 @@ pub(super) fn revision(conn: &Connection, app: AppId) -> JobResult<i64> {
 /// Makes the app, at revision 1.
 pub(super) fn insert_app(tx: &DataTx<'_>, app: &NewApp, at: UnixMs) -> JobResult<App> {
     let mut insert = tx.conn.prepare_cached(
-        "INSERT INTO apps (name, hosts, env, limits, revision, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5)",
+        "INSERT INTO apps (name, hosts, env, limits, http, revision, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?6)",
     )?;
     let hosts = serde_json::to_string(&app.hosts)?;
     let env = serde_json::to_string(&app.env)?;
     let limits = serde_json::to_string(&app.limits)?;
-    let id = AppId(insert.insert(params![app.name, hosts, env, limits, at])?);
+    let http = serde_json::to_string(&app.http)?;
+    let id = AppId(insert.insert(params![app.name, hosts, env, limits, http, at])?);
     Ok(App {
         id,
         name: app.name.clone(),
         hosts: app.hosts.clone(),
         env: app.env.clone(),
         limits: app.limits.clone(),
+        http: app.http.clone(),
         revision: 1,
         created_at: at,
         updated_at: at,
     })
 }
 
-/// Writes hosts, env and limits, and counts the revision up.
+/// Writes hosts, env, limits and what may be reached, and counts the revision up.
 pub(super) fn update_app(tx: &DataTx<'_>, app: &mut App, at: UnixMs) -> JobResult<()> {
     app.revision += 1;
     app.updated_at = at;
     let mut update = tx.conn.prepare_cached(
-        "UPDATE apps SET hosts = ?2, env = ?3, limits = ?4, revision = ?5, updated_at = ?6 WHERE id = ?1",
+        "UPDATE apps SET hosts = ?2, env = ?3, limits = ?4, http = ?5, revision = ?6, updated_at = ?7 WHERE id = ?1",
     )?;
     let hosts = serde_json::to_string(&app.hosts)?;
     let env = serde_json::to_string(&app.env)?;
     let limits = serde_json::to_string(&app.limits)?;
-    update.execute(params![app.id.0, hosts, env, limits, app.revision, at])?;
+    let http = serde_json::to_string(&app.http)?;
+    update.execute(params![app.id.0, hosts, env, limits, http, app.revision, at])?;
     Ok(())
 }
 
@@ -201,5 +211,6 @@ fn app_from_row(row: &Row<'_>) -> JobResult<App> {
         revision: row.get(5)?,
         created_at: row.get(6)?,
         updated_at: row.get(7)?,
+        http: serde_json::from_str(row.get_ref(8)?.as_str().map_err(rusqlite::Error::from)?)?,
     })
 }

@@ -8,6 +8,7 @@ use picloud_model::key::ApiKey;
 use picloud_model::route::RouteSpec;
 use picloud_model::script::Script;
 use picloud_model::secret::Secret;
+use picloud_model::trigger::Trigger;
 use serde_json::{Value, json};
 
 /// Names of one kind in one entry; of more only the number is told.
@@ -16,7 +17,13 @@ const NAMES_MAX: usize = 100;
 /// Of an app: its env by name only, for a value may have been meant to be a secret.
 pub(super) fn app_shown(app: &App) -> Value {
     let names: Vec<String> = app.env.keys().cloned().collect();
-    json!({ "hosts": names_shown(app.hosts.clone()), "env": names_shown(names), "limits": app.limits, "revision": app.revision })
+    let mut shown = json!({
+        "hosts": names_shown(app.hosts.clone()), "env": names_shown(names), "limits": app.limits, "revision": app.revision,
+    });
+    if !app.http.is_empty() {
+        shown["http"] = json!({ "allow": names_shown(app.http.allow.clone()) });
+    }
+    shown
 }
 
 /// Of an app that was changed: also which env values are others than before.
@@ -50,6 +57,13 @@ pub(super) fn with_message(mut shown: Value, act: &Act) -> Value {
 /// Of a route: all of it.
 pub(super) fn route_shown(spec: &RouteSpec) -> Value {
     json!(spec)
+}
+
+/// Of a trigger: all that it says.
+pub(super) fn trigger_shown(trigger: &Trigger) -> Value {
+    let mut shown = json!(trigger.spec);
+    shown["version"] = trigger.version.into();
+    shown
 }
 
 /// Of a key: what it may do.

@@ -7,6 +7,7 @@ use super::audit_rows::{Noted, note};
 use super::audit_shown::with_message;
 use super::error::{JobResult, conflict};
 use super::script_rows::scripts_of;
+use super::trigger_parts::put_triggers;
 use crate::{AppChange, StoreError};
 use picloud_model::app::App;
 use picloud_model::audit::Act;
@@ -14,7 +15,7 @@ use picloud_model::ids::AppId;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-/// Puts scripts and routes in place; what they leave of the app must still hold together.
+/// Puts scripts, routes and triggers in place; what they leave of the app must still hold together.
 pub(super) fn change(tx: &DataTx<'_>, app: AppId, change: &AppChange, act: &Act) -> JobResult<App> {
     let before = app_by_id(tx.conn, app)?;
     let actual = before.as_ref().map_or(0, |app| app.revision);
@@ -26,6 +27,9 @@ pub(super) fn change(tx: &DataTx<'_>, app: AppId, change: &AppChange, act: &Act)
     put_scripts(tx, app, &live, &change.scripts, act, &mut named, &mut changed)?;
     if let Some(routes) = &change.routes {
         put_routes(tx, app, routes, &named, &mut changed)?;
+    }
+    if let Some(triggers) = &change.triggers {
+        put_triggers(tx, app, triggers, &named, act.at, &mut changed)?;
     }
     if !changed.any() {
         return Ok(before);
@@ -46,11 +50,14 @@ pub(super) fn change(tx: &DataTx<'_>, app: AppId, change: &AppChange, act: &Act)
     Ok(after)
 }
 
-/// Refuses where a route leads to a module or an import to an endpoint: a script took on another kind.
+/// Refuses where a route or a trigger leads to a module, or an import to an endpoint: a script took on another kind.
 fn refuse_dangling(conn: &Connection, app: AppId) -> JobResult<()> {
     let mut select = conn.prepare_cached(
         "SELECT 'route ' || CASE r.methods WHEN '' THEN '*' ELSE r.methods END || ' ' || r.path
          FROM routes r JOIN scripts s ON s.id = r.script_id WHERE r.app_id = ?1 AND s.kind <> 'endpoint'
+         UNION ALL
+         SELECT 'trigger `' || t.name || '`'
+         FROM triggers t JOIN scripts s ON s.id = t.script_id WHERE t.app_id = ?1 AND s.kind <> 'endpoint'
          UNION ALL
          SELECT s.kind || ' `' || s.name || '`'
          FROM script_imports i JOIN scripts s ON s.id = i.script_id JOIN scripts m ON m.id = i.module_id

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// Statements kept ready per connection; more than there are in this folder.
-const STATEMENTS_MAX: usize = 160;
+const STATEMENTS_MAX: usize = 256;
 /// Only a backup tool could hold the file: it is waited for this long.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -3,10 +3,13 @@
 use super::app_parts::{Named, PartsChanged, put_routes, put_scripts};
 use super::apps::{app_by_id, app_by_name, insert_app, name_taken, note_app, touch_app, update_app};
 use super::audit_shown::{app_change_shown, app_shown, with_message};
+use super::enqueue::forget_script;
 use super::error::JobResult;
 use super::routes::routes_of;
 use super::script_rows::scripts_of;
 use super::static_files::{put_static_files, read_blob, static_files_of};
+use super::trigger_parts::put_triggers;
+use super::trigger_rows::triggers_of;
 use super::{DataTx, SqliteStore, snapshot};
 use crate::{AppState, DeployWrite, Deploys, Result, StoreError};
 use async_trait::async_trait;
@@ -50,10 +53,12 @@ fn make_app(tx: &DataTx<'_>, deploy: &DeployWrite, act: &Act) -> JobResult<App> 
     let (mut named, mut changed) = (Named::new(), PartsChanged::default());
     put_scripts(tx, app.id, &scripts_before, &deploy.scripts, act, &mut named, &mut changed)?;
     put_routes(tx, app.id, &deploy.routes, &named, &mut changed)?;
+    put_triggers(tx, app.id, &deploy.triggers, &named, act.at, &mut changed)?;
     // Last: nothing leads to these any more.
     let mut delete = tx.conn.prepare_cached("DELETE FROM scripts WHERE id = ?1")?;
     for script in scripts_before.iter().filter(|script| !named.contains_key(script.name.as_str())) {
         delete.execute([script.id.0])?;
+        changed.timers_deleted += forget_script(tx, app.id, script.id)?;
         changed.scripts_deleted.push(script.name.clone());
     }
     changed.static_files = put_static_files(tx, app.id, &deploy.static_files, act.at)?;
@@ -112,6 +117,7 @@ fn put_app(tx: &DataTx<'_>, deploy: &DeployWrite, at: UnixMs) -> JobResult<PutAp
             app.hosts.clone_from(&wanted.hosts);
             app.env.clone_from(&wanted.env);
             app.limits.clone_from(&wanted.limits);
+            app.http.clone_from(&wanted.http);
             let changed = app != before;
             if changed {
                 update_app(tx, &mut app, at)?;
@@ -135,5 +141,6 @@ fn state_of(conn: &Connection, app: AppId) -> JobResult<Option<AppState>> {
         .collect::<rusqlite::Result<_>>()?;
     let routes = routes_of(&moment, app.id)?.into_iter().map(|(route, _position)| route).collect();
     let static_files = static_files_of(&moment, app.id)?;
-    Ok(Some(AppState { app, scripts, routes, static_files }))
+    let triggers = triggers_of(&moment, app.id)?.into_iter().map(|row| row.trigger).collect();
+    Ok(Some(AppState { app, scripts, routes, static_files, triggers }))
 }

@@ -11,7 +11,7 @@ use picloud_model::clock::UnixMs;
 use picloud_model::execution::{Execution, ExecutionQuery, Outcome};
 use picloud_model::ids::{AppId, ExecutionId};
 use picloud_model::page::Page;
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, ToSql, params};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// How long a run that went well is kept.
@@ -75,6 +75,9 @@ impl Executions for SqliteStore {
 
 /// Numbers of up to `rows_max` runs before `before`, newest first; read from indexes alone.
 fn newest(conn: &Connection, app: AppId, query: &ExecutionQuery, before: &[u8], rows_max: i64) -> JobResult<Vec<i64>> {
+    if query.trigger.is_some() || query.root_execution_id.is_some() {
+        return newest_of_cause(conn, app, query, before, rows_max);
+    }
     let outcomes = query.outcome.as_ref().map_or(OUTCOMES.as_slice(), std::slice::from_ref);
     let mut found: Vec<([u8; 16], i64)> = Vec::new();
     match &query.script {
@@ -108,9 +111,46 @@ fn newest(conn: &Connection, app: AppId, query: &ExecutionQuery, before: &[u8], 
             }
         }
     }
+    Ok(newest_of(found, rows_max))
+}
+
+fn newest_of(mut found: Vec<([u8; 16], i64)>, rows_max: i64) -> Vec<i64> {
     found.sort_unstable_by(|a, b| b.cmp(a));
     found.truncate(usize::try_from(rows_max).unwrap_or(usize::MAX));
-    Ok(found.into_iter().map(|(_id, number)| number).collect())
+    found.into_iter().map(|(_id, number)| number).collect()
+}
+
+/// The same for a trigger or all that came of one run: each has an index with everything that can be asked for, so
+/// that a filter passes by what it leaves out without reading it.
+fn newest_of_cause(
+    conn: &Connection,
+    app: AppId,
+    query: &ExecutionQuery,
+    before: &[u8],
+    rows_max: i64,
+) -> JobResult<Vec<i64>> {
+    const OTHER_FILTERS: &str = "id < ?3 AND (?4 IS NULL OR outcome = ?4) AND (?5 IS NULL OR script = ?5)
+         AND (?6 IS NULL OR trigger_name = ?6) ORDER BY id DESC LIMIT ?7";
+    let outcome = query.outcome.map(Outcome::as_str);
+    let mut found: Vec<([u8; 16], i64)> = Vec::new();
+    let mut find = |of: &str, wanted: &dyn ToSql| -> JobResult<()> {
+        let sql = format!("SELECT id, number FROM executions WHERE app_id = ?1 AND {of} = ?2 AND {OTHER_FILTERS}");
+        let mut select = conn.prepare_cached(&sql)?;
+        let bound = params![app.0, wanted, before, outcome, query.script, query.trigger, rows_max];
+        let rows = select.query_map(bound, |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.into_iter().try_for_each(|row| row.map(|row| found.push(row)))?;
+        Ok(())
+    };
+    match query.root_execution_id {
+        Some(root) => {
+            let root = root.0.into_bytes();
+            // The first run is its own root, which is not written down.
+            find("id", &root)?;
+            find("root_id", &root)?;
+        }
+        None => find("trigger_name", &query.trigger)?,
+    }
+    Ok(newest_of(found, rows_max))
 }
 
 fn add(tx: &mut HistoryTx<'_>, executions: &[Execution]) -> JobResult<()> {
@@ -119,13 +159,16 @@ fn add(tx: &mut HistoryTx<'_>, executions: &[Execution]) -> JobResult<()> {
         let body = serde_json::to_string(execution)?;
         // A run that was told twice (its worker died while it told) is kept once.
         let mut insert = tx.conn.prepare_cached(
-            "INSERT INTO executions (app_id, id, script, outcome, started_at, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT DO NOTHING",
+            "INSERT INTO executions (app_id, id, script, outcome, started_at, body, trigger_name, root_id)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
         )?;
+        let trigger = Some(&execution.trigger).filter(|name| !name.is_empty());
+        let root = Some(execution.root_id).filter(|root| *root != execution.id).map(|root| root.0.into_bytes());
         let app = execution.app_id;
         let id = execution.id.0.into_bytes();
         let outcome = execution.outcome.as_str();
-        if insert.execute(params![app.0, id, execution.script, outcome, execution.started_at, body])? > 0 {
+        let (script, started_at) = (&execution.script, execution.started_at);
+        if insert.execute(params![app.0, id, script, outcome, started_at, body, trigger, root])? > 0 {
             count_run(tx, app)?;
             added_bytes += body.len();
         }

@@ -1,7 +1,9 @@
 //! Keys and values in SQLite. A key whose time is over is in the table until it is purged, and nowhere else.
 
 use super::error::JobResult;
+use super::kv_atomic;
 use super::kv_by_hand;
+use super::kv_events::{KeyChange, heard, tell};
 use super::kv_list;
 use super::writer::Undo;
 use super::{DataTx, SqliteStore};
@@ -9,13 +11,15 @@ use crate::{Kv, Result};
 use async_trait::async_trait;
 use picloud_model::audit::Act;
 use picloud_model::clock::UnixMs;
+use picloud_model::event::Cause;
 use picloud_model::ids::AppId;
 use picloud_model::kv::{Condition, KvCollection, KvEntry, KvReply, KvRequest};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 #[async_trait]
 impl Kv for SqliteStore {
-    async fn kv(&self, app: AppId, request: KvRequest, now: UnixMs) -> Result<KvReply> {
+    async fn kv_for(&self, app: AppId, request: KvRequest, cause: &Cause) -> Result<KvReply> {
+        let now = cause.at;
         match request {
             KvRequest::Get { collection, key } => {
                 self.read(move |conn| Ok(KvReply::Entry(get(conn, At { app, collection, key }, now)?))).await
@@ -26,7 +30,14 @@ impl Kv for SqliteStore {
             KvRequest::List { collection, query } => {
                 self.read(move |conn| kv_list::list(conn, app, &collection, &query, now)).await
             }
-            write => self.kv_write(move |tx| change(tx, app, write, now)).await,
+            KvRequest::Atomic(parts) => {
+                let cause = cause.clone();
+                self.write(move |tx| kv_atomic::change(tx, app, &parts, &cause)).await
+            }
+            write => {
+                let cause = cause.clone();
+                self.kv_write(move |tx| change(tx, app, write, &cause)).await
+            }
         }
     }
 
@@ -47,7 +58,7 @@ impl Kv for SqliteStore {
 
     async fn kv_by_hand(&self, app: AppId, request: KvRequest, act: &Act) -> Result<KvReply> {
         match request {
-            KvRequest::Set { .. } | KvRequest::Delete { .. } | KvRequest::Incr { .. } => {
+            KvRequest::Set { .. } | KvRequest::Delete { .. } | KvRequest::Incr { .. } | KvRequest::Atomic(_) => {
                 let act = act.clone();
                 self.write(move |tx| kv_by_hand::change(tx, app, request, &act)).await
             }
@@ -83,7 +94,7 @@ impl Kv for SqliteStore {
 }
 
 impl SqliteStore {
-    /// A write whose last statement is its only write.
+    /// A write whose last statement is its only write, unless a trigger hears of it, which has a savepoint of its own.
     async fn kv_write<T, F>(&self, work: F) -> Result<T>
     where
         F: FnOnce(&mut DataTx<'_>) -> JobResult<T> + Send + 'static,
@@ -100,28 +111,33 @@ pub(super) struct At {
     pub(super) key: String,
 }
 
-/// A change of one key as of `now`.
-struct Change {
-    at: At,
-    condition: Condition,
-    now: UnixMs,
+/// A change of one key.
+pub(super) struct Change<'a> {
+    pub(super) at: At,
+    pub(super) condition: Condition,
+    pub(super) cause: &'a Cause,
 }
 
-/// Sets, deletes or counts; what reads is not for here.
-pub(super) fn change(tx: &mut DataTx<'_>, app: AppId, request: KvRequest, now: UnixMs) -> JobResult<KvReply> {
+/// When an entry's time is over that lives so long from `now`.
+pub(super) fn expiry(now: UnixMs, ttl_ms: Option<u64>) -> Option<UnixMs> {
+    ttl_ms.map(|ttl| now.saturating_add(i64::try_from(ttl).unwrap_or(i64::MAX)))
+}
+
+/// Sets, deletes or counts; nothing else is for here.
+pub(super) fn change(tx: &mut DataTx<'_>, app: AppId, request: KvRequest, cause: &Cause) -> JobResult<KvReply> {
     match request {
         KvRequest::Set { collection, key, value, ttl_ms, condition } => {
-            let expires_at = ttl_ms.map(|ttl| now.saturating_add(i64::try_from(ttl).unwrap_or(i64::MAX)));
-            set(tx, &Change { at: At { app, collection, key }, condition, now }, &value, expires_at)
+            let expires_at = expiry(cause.at, ttl_ms);
+            set(tx, &Change { at: At { app, collection, key }, condition, cause }, &value, expires_at)
         }
         KvRequest::Delete { collection, key, condition } => {
-            delete(tx, &Change { at: At { app, collection, key }, condition, now })
+            delete(tx, &Change { at: At { app, collection, key }, condition, cause })
         }
         KvRequest::Incr { collection, key, by } => {
-            incr(tx, &Change { at: At { app, collection, key }, condition: Condition::Always, now }, by)
+            incr(tx, &Change { at: At { app, collection, key }, condition: Condition::Always, cause }, by)
         }
-        KvRequest::Get { .. } | KvRequest::Has { .. } | KvRequest::List { .. } => {
-            unreachable!("reads go to the readers")
+        KvRequest::Atomic(_) | KvRequest::Get { .. } | KvRequest::Has { .. } | KvRequest::List { .. } => {
+            unreachable!("reads go to the readers, and several writes have a file of their own")
         }
     }
 }
@@ -160,53 +176,82 @@ fn holds(condition: Condition, live: Option<i64>) -> bool {
     }
 }
 
-fn set(tx: &mut DataTx<'_>, change: &Change, value: &[u8], expires_at: Option<UnixMs>) -> JobResult<KvReply> {
-    if change.condition != Condition::Always && !holds(change.condition, live(tx.conn, &change.at, change.now)?) {
-        return Ok(KvReply::Set(None));
-    }
-    Ok(KvReply::Set(Some(put(tx, change, value, expires_at)?)))
+pub(super) fn set(
+    tx: &mut DataTx<'_>,
+    change: &Change<'_>,
+    value: &[u8],
+    expires_at: Option<UnixMs>,
+) -> JobResult<KvReply> {
+    heard(tx, change.at.app, &change.at.collection, |tx, heard| {
+        let before = match (heard, change.condition) {
+            (false, Condition::Always) => None,
+            _ => live(tx.conn, &change.at, change.cause.at)?,
+        };
+        if !holds(change.condition, before) {
+            return Ok(KvReply::Set(None));
+        }
+        Ok(KvReply::Set(Some(put(tx, change, value, expires_at, heard.then_some(before))?)))
+    })
 }
 
-/// Writes the row and answers its new version.
-fn put(tx: &mut DataTx<'_>, change: &Change, value: &[u8], expires_at: Option<UnixMs>) -> JobResult<i64> {
-    let Change { at, now, .. } = change;
-    let version = tx.state.versions.draw();
+/// Writes the row and answers its new version. `before` is the version it had, where somebody listens.
+fn put(
+    tx: &mut DataTx<'_>,
+    change: &Change<'_>,
+    value: &[u8],
+    expires_at: Option<UnixMs>,
+    before: Option<Option<i64>>,
+) -> JobResult<i64> {
+    let Change { at, cause, .. } = change;
+    let version = tx.state.versions.draw(tx.conn)?;
     let mut upsert = tx.conn.prepare_cached(
         "INSERT INTO kv (app_id, collection, key, version, updated_at, expires_at, value)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT (app_id, collection, key) DO UPDATE SET version = excluded.version,
          updated_at = excluded.updated_at, expires_at = excluded.expires_at, value = excluded.value",
     )?;
-    upsert.execute(params![at.app.0, at.collection, at.key.as_bytes(), version, now, expires_at, value])?;
+    upsert.execute(params![at.app.0, at.collection, at.key.as_bytes(), version, cause.at, expires_at, value])?;
+    if let Some(old_version) = before {
+        tell(tx, at, cause, &KeyChange { old_version, now: Some((version, value)) })?;
+    }
     Ok(version)
 }
 
-fn delete(tx: &mut DataTx<'_>, change: &Change) -> JobResult<KvReply> {
-    let Change { at, condition, now } = change;
-    let live = live(tx.conn, at, *now)?;
-    if !holds(*condition, live) {
-        return Ok(KvReply::Unmet);
-    }
-    let mut delete = tx.conn.prepare_cached("DELETE FROM kv WHERE app_id = ?1 AND collection = ?2 AND key = ?3")?;
-    delete.execute(params![at.app.0, at.collection, at.key.as_bytes()])?;
-    Ok(KvReply::Was(live.is_some()))
+pub(super) fn delete(tx: &mut DataTx<'_>, change: &Change<'_>) -> JobResult<KvReply> {
+    let Change { at, condition, cause } = change;
+    heard(tx, at.app, &at.collection, |tx, heard| {
+        let live = live(tx.conn, at, cause.at)?;
+        if !holds(*condition, live) {
+            return Ok(KvReply::Unmet);
+        }
+        let mut delete = tx.conn.prepare_cached("DELETE FROM kv WHERE app_id = ?1 AND collection = ?2 AND key = ?3")?;
+        delete.execute(params![at.app.0, at.collection, at.key.as_bytes()])?;
+        if heard && live.is_some() {
+            tell(tx, at, cause, &KeyChange { old_version: live, now: None })?;
+        }
+        Ok(KvReply::Was(live.is_some()))
+    })
 }
 
-fn incr(tx: &mut DataTx<'_>, change: &Change, by: i64) -> JobResult<KvReply> {
+fn incr(tx: &mut DataTx<'_>, change: &Change<'_>, by: i64) -> JobResult<KvReply> {
     let At { app, collection, key } = &change.at;
-    let mut select = tx.conn.prepare_cached(
-        "SELECT value, expires_at FROM kv
-         WHERE app_id = ?1 AND collection = ?2 AND key = ?3 AND (expires_at IS NULL OR expires_at > ?4)",
-    )?;
-    let before = select
-        .query_row(params![app.0, collection, key.as_bytes(), change.now], |row| {
-            let number = serde_json::from_slice::<i64>(row.get_ref(0)?.as_blob()?).ok();
-            Ok((number, row.get::<_, Option<UnixMs>>(1)?))
-        })
-        .optional()?;
-    let (number, expires_at) = before.unwrap_or((Some(0), None));
-    let Some(number) = number else { return Ok(KvReply::NotANumber) };
-    let Some(sum) = number.checked_add(by) else { return Ok(KvReply::Overflow) };
-    put(tx, change, sum.to_string().as_bytes(), expires_at)?;
-    Ok(KvReply::Number(sum))
+    heard(tx, *app, collection, |tx, heard| {
+        let mut select = tx.conn.prepare_cached(
+            "SELECT value, expires_at, version FROM kv
+             WHERE app_id = ?1 AND collection = ?2 AND key = ?3 AND (expires_at IS NULL OR expires_at > ?4)",
+        )?;
+        let before = select
+            .query_row(params![app.0, collection, key.as_bytes(), change.cause.at], |row| {
+                let number = serde_json::from_slice::<i64>(row.get_ref(0)?.as_blob()?).ok();
+                Ok((number, row.get::<_, Option<UnixMs>>(1)?, row.get::<_, i64>(2)?))
+            })
+            .optional()?;
+        let old_version = before.map(|(_number, _expires_at, version)| version);
+        let (number, expires_at) =
+            before.map_or((Some(0), None), |(number, expires_at, _version)| (number, expires_at));
+        let Some(number) = number else { return Ok(KvReply::NotANumber) };
+        let Some(sum) = number.checked_add(by) else { return Ok(KvReply::Overflow) };
+        put(tx, change, sum.to_string().as_bytes(), expires_at, heard.then_some(old_version))?;
+        Ok(KvReply::Number(sum))
+    })
 }

@@ -1,7 +1,9 @@
 //! What the data's writer remembers between transactions.
 
 use super::audit_rows::ends;
+use super::matching::KnownTriggers;
 use super::versions::Versions;
+use super::waiting::Waiting;
 use super::writer::BatchState;
 use crate::OpenSettings;
 use rusqlite::Connection;
@@ -14,6 +16,10 @@ pub(super) struct Memory {
     pub(super) versions: Versions,
     /// The audit log's part.
     pub(super) audit: AuditMemory,
+    /// The triggers of each app.
+    pub(super) triggers: KnownTriggers,
+    /// Deliveries.
+    pub(super) waiting: Waiting,
 }
 
 /// How long the audit log may become, and who is told of its growth.
@@ -34,7 +40,12 @@ impl Memory {
             grown: Cell::new(false),
             newest: watch::Sender::new(newest),
         };
-        Ok(Self { versions: Versions::load(conn)?, audit })
+        Ok(Self {
+            versions: Versions::load(conn)?,
+            audit,
+            triggers: KnownTriggers::default(),
+            waiting: Waiting::load(conn)?,
+        })
     }
 }
 
@@ -53,10 +64,16 @@ impl AuditMemory {
 impl BatchState for Memory {
     fn begin(&mut self, conn: &Connection, jobs: usize) -> rusqlite::Result<()> {
         self.audit.grown.set(false);
+        self.triggers.begin();
         self.versions.begin(conn, jobs)
     }
 
+    fn job_begins(&mut self) {
+        self.waiting.job_begins();
+    }
+
     fn committed(&mut self, conn: &Connection) {
+        self.waiting.committed();
         if !self.audit.grown.get() {
             return;
         }
@@ -71,5 +88,7 @@ impl BatchState for Memory {
 
     fn taken_back(&mut self, whole: bool) {
         self.versions.taken_back(whole);
+        self.triggers.taken_back();
+        self.waiting.taken_back(whole);
     }
 }

@@ -11,11 +11,13 @@ use std::path::Path;
 const DATA: &[(&str, &str)] = &[
     ("V001__start", include_str!("../../../migrations/sqlite/V001__start.sql")),
     ("V002__control", include_str!("../../../migrations/sqlite/V002__control.sql")),
+    ("V003__events", include_str!("../../../migrations/sqlite/V003__events.sql")),
 ];
 
 const HISTORY: &[(&str, &str)] = &[
     ("V001__start", include_str!("../../../migrations/sqlite/history/V001__start.sql")),
     ("V002__filters", include_str!("../../../migrations/sqlite/history/V002__filters.sql")),
+    ("V003__causes", include_str!("../../../migrations/sqlite/history/V003__causes.sql")),
 ];
 
 /// Brings the file to this program's schema; refuses one of a newer program, and one made with other migrations.

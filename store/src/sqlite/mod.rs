@@ -5,33 +5,59 @@
 
 mod app_parts;
 mod apps;
+mod async_requests;
 mod audit;
 mod audit_rows;
 mod audit_shown;
 mod backup;
 mod changes;
+mod claiming;
+mod claims;
 mod connection;
+mod dead_letter_rows;
+mod dead_letters;
+mod deliveries;
+mod delivery_ends;
 mod deploys;
+mod emit;
+mod enqueue;
 mod error;
+mod events;
 mod executions;
+mod file_rows;
+mod file_writes;
+mod files;
+mod filter;
 mod history;
 mod keys;
 mod kv;
+mod kv_atomic;
 mod kv_by_hand;
+mod kv_events;
 mod kv_list;
+mod letter_retries;
+mod letters_gone;
+mod matching;
 mod memory;
 mod migrate;
 mod queue;
 mod reader;
 mod routes;
+mod savepoint;
 mod script_rows;
 mod scripts;
 mod secrets;
+mod slots;
 mod snapshot;
 mod static_files;
+mod timers;
+mod trigger_parts;
+mod trigger_rows;
+mod triggers;
 mod version_contexts;
 mod version_pruning;
 mod versions;
+mod waiting;
 mod writer;
 
 use crate::data_dir::{DataDirLock, keep_reserve, use_reserve};
@@ -60,6 +86,13 @@ pub(crate) struct SqliteStore {
     history: History,
     /// The newest entry of the audit log.
     audit_signal: tokio::sync::watch::Receiver<i64>,
+    /// Which deliveries are under way, and whose turn is next.
+    claims: std::sync::Arc<claims::Claims>,
+    turn: tokio::sync::Mutex<claiming::Turn>,
+    delivery_signal: tokio::sync::watch::Sender<u64>,
+    schedule_signal: tokio::sync::watch::Receiver<u64>,
+    /// Told when blobs may have been dropped.
+    dropped: std::sync::Arc<tokio::sync::Notify>,
     /// Where the files are.
     dir: PathBuf,
     /// Last: whoever takes it over finds the files closed.
@@ -79,6 +112,11 @@ impl SqliteStore {
         let unusable = |source| OpenError::Unusable { path: dir.clone(), source: Box::new(source) };
         Ok(Self {
             audit_signal: files.memory.audit.signal(),
+            claims: files.memory.waiting.claims.clone(),
+            turn: tokio::sync::Mutex::default(),
+            delivery_signal: files.memory.waiting.delivery_signal(),
+            schedule_signal: files.memory.waiting.schedule_signal(),
+            dropped: std::sync::Arc::default(),
             readers: Readers::start("store-read", files.readers, dir.clone()).map_err(unusable)?,
             writer: Writer::start("store-write", files.writer, files.memory, dir.clone()).map_err(unusable)?,
             history: files.history,

@@ -2,7 +2,7 @@
 
 use super::DataTx;
 use super::error::JobResult;
-use super::version_contexts::keep_routes;
+use super::version_contexts::keep_callers;
 use crate::ScriptWrite;
 use picloud_model::audit::Act;
 use picloud_model::hash::ContentHash;
@@ -112,7 +112,7 @@ pub(super) fn put_script(
             return Ok(Put { id: before.id, version: before.version, made: false });
         }
         Some(before) => {
-            keep_routes(tx, before.id, before.version)?;
+            keep_callers(tx, before.id, before.version)?;
             let version = before.version + 1;
             let mut update = tx
                 .conn

@@ -3,10 +3,12 @@
 use super::apps::{name_of, rows_max, touch_app};
 use super::audit_rows::{Noted, note};
 use super::audit_shown::{names_shown, script_shown, with_message};
+use super::enqueue::forget_script;
 use super::error::{JobResult, conflict, expect_version};
 use super::script_rows::{
     importers_of, put_imports, put_script, routes_to, script_by_name, script_from_row, select_script, version_from_row,
 };
+use super::trigger_rows::{remove_trigger, triggers_of, triggers_to};
 use super::{DataTx, SqliteStore, changes, version_contexts, version_pruning};
 use crate::cursor::{self, List};
 use crate::{AppChange, Result, ScriptWrite, Scripts, VersionsKept};
@@ -225,6 +227,18 @@ fn delete(tx: &DataTx<'_>, app: AppId, script: &Script, force: bool, act: &Act) 
     }
     let mut routes = tx.conn.prepare_cached("DELETE FROM routes WHERE app_id = ?1 AND script_id = ?2")?;
     routes.execute([app.0, script.id.0])?;
+    let mut triggers = Vec::new();
+    for row in triggers_of(tx.conn, app)?.into_iter().filter(|row| row.script == script.id) {
+        let queued = remove_trigger(tx, app, row.trigger.id)?;
+        triggers.push(format!("{} with {queued} queued", row.trigger.spec.name));
+    }
+    let timers = forget_script(tx, app, script.id)?;
+    if timers > 0 {
+        before["timers_deleted"] = timers.into();
+    }
+    if !triggers.is_empty() {
+        before["triggers_deleted"] = names_shown(triggers);
+    }
     tx.conn.prepare_cached("DELETE FROM scripts WHERE id = ?1")?.execute([script.id.0])?;
     touch_app(tx, app, act.at)?;
     note_script(tx, app, act, "script.delete", &script.name, Some(before), None)
@@ -261,7 +275,7 @@ pub(super) fn missing_modules(script: &str, missing: Vec<String>) -> crate::Stor
     conflict(format!("`{script}` imports what the app does not have: {}", missing.join(", ")), missing)
 }
 
-/// Refuses where routes lead to the script or others import it.
+/// Refuses where routes or triggers lead to the script, or others import it.
 fn refuse_if_used(conn: &Connection, app: AppId, script: &Script) -> JobResult<()> {
     let users = users_of(conn, app, script)?;
     if users.is_empty() {
@@ -271,9 +285,10 @@ fn refuse_if_used(conn: &Connection, app: AppId, script: &Script) -> JobResult<(
     Err(conflict(message, users).into())
 }
 
-/// Routes that lead to the script, and who imports it.
+/// Routes and triggers that lead to the script, and who imports it.
 fn users_of(conn: &Connection, app: AppId, script: &Script) -> JobResult<Vec<String>> {
     let mut users = routes_to(conn, app, script.id)?;
+    users.extend(triggers_to(conn, script.id)?);
     let importers = importers_of(conn, script.id)?;
     users.extend(importers.iter().map(|importer| format!("{} `{}`", importer.kind.as_str(), importer.name)));
     Ok(users)

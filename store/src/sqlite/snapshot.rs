@@ -74,6 +74,7 @@ fn read(conn: &Connection, apps: Vec<App>, from_to: [i64; 2]) -> JobResult<Vec<A
         scripts: scripts.remove(&app.id.0).unwrap_or_default(),
         static_files: static_files.remove(&app.id.0).unwrap_or_default(),
         limits: app.limits.resolve(),
+        http_allow: app.http.allow,
         name: app.name,
         hosts: app.hosts,
         env: app.env.into_iter().collect(),

@@ -1,12 +1,13 @@
 //! What each version of a script was live with.
 //!
-//! Modules, env and secrets are written down when a version is made, and its routes when it is replaced: those of the
-//! live version are the routes now. The sources of the modules stay as long as the version, even where the modules are
+//! Modules, env and secrets are written down when a version is made, and its routes and triggers when it is replaced:
+//! those of the live version are the ones now. The sources of the modules stay as long as the version, even where the modules are
 //! deleted: so it can be run, and brought back, with what it was made for.
 
 use super::DataTx;
 use super::error::JobResult;
 use super::routes::routes_of_script;
+use super::trigger_rows::triggers_of_script;
 use picloud_model::hash::ContentHash;
 use picloud_model::ids::ScriptId;
 use picloud_model::script::{ModuleVersion, VersionContext};
@@ -38,12 +39,14 @@ pub(super) fn record(tx: &DataTx<'_>, script: ScriptId) -> JobResult<()> {
     Ok(())
 }
 
-/// Writes down the routes that lead to the live version of the script, which is about to be replaced.
-pub(super) fn keep_routes(tx: &DataTx<'_>, script: ScriptId, version: i64) -> JobResult<()> {
+/// Writes down the routes and triggers that lead to the live version of the script, which is about to be replaced.
+pub(super) fn keep_callers(tx: &DataTx<'_>, script: ScriptId, version: i64) -> JobResult<()> {
     let routes = serde_json::to_string(&routes_of_script(tx.conn, script)?)?;
-    let mut update =
-        tx.conn.prepare_cached("UPDATE version_contexts SET routes = ?3 WHERE script_id = ?1 AND version = ?2")?;
-    update.execute(params![script.0, version, routes])?;
+    let triggers = serde_json::to_string(&triggers_of_script(tx.conn, script)?)?;
+    let mut update = tx.conn.prepare_cached(
+        "UPDATE version_contexts SET routes = ?3, triggers = ?4 WHERE script_id = ?1 AND version = ?2",
+    )?;
+    update.execute(params![script.0, version, routes, triggers])?;
     Ok(())
 }
 
@@ -51,16 +54,16 @@ pub(super) fn keep_routes(tx: &DataTx<'_>, script: ScriptId, version: i64) -> Jo
 pub(super) fn context_of(conn: &Connection, script: ScriptId, version: i64) -> JobResult<Option<VersionContext>> {
     let mut select = conn.prepare_cached(
         "SELECT s.live_version = v.version, c.script_id IS NOT NULL, coalesce(c.env, '[]'),
-                coalesce(c.secrets, '[]'), coalesce(c.routes, '[]')
+                coalesce(c.secrets, '[]'), coalesce(c.routes, '[]'), coalesce(c.triggers, '[]')
          FROM script_versions v JOIN scripts s ON s.id = v.script_id
          LEFT JOIN version_contexts c ON c.script_id = v.script_id AND c.version = v.version
          WHERE v.script_id = ?1 AND v.version = ?2",
     )?;
     let columns = select.query_row([script.0, version], |row| {
-        let texts: [String; 3] = [row.get(2)?, row.get(3)?, row.get(4)?];
+        let texts: [String; 4] = [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?];
         Ok((row.get::<_, bool>(0)?, row.get::<_, bool>(1)?, texts))
     });
-    let Some((live, recorded, [env, secrets, routes])) = columns.optional()? else { return Ok(None) };
+    let Some((live, recorded, [env, secrets, routes, triggers])) = columns.optional()? else { return Ok(None) };
     let mut select = conn.prepare_cached(
         "SELECT name, module_version, hash FROM version_modules WHERE script_id = ?1 AND version = ?2 ORDER BY name",
     )?;
@@ -71,6 +74,7 @@ pub(super) fn context_of(conn: &Connection, script: ScriptId, version: i64) -> J
         recorded,
         modules: modules.collect::<rusqlite::Result<_>>()?,
         routes: if live { routes_of_script(conn, script)? } else { serde_json::from_str(&routes)? },
+        triggers: if live { triggers_of_script(conn, script)? } else { serde_json::from_str(&triggers)? },
         env: serde_json::from_str(&env)?,
         secrets: serde_json::from_str(&secrets)?,
     }))

@@ -25,6 +25,8 @@ pub(super) const BATCH_JOBS_MAX: usize = 256;
 pub(super) trait BatchState: Send + 'static {
     /// A transaction of up to `jobs` jobs has begun.
     fn begin(&mut self, conn: &Connection, jobs: usize) -> rusqlite::Result<()>;
+    /// A job of it begins: [`BatchState::taken_back`] of one job is of the one that began last.
+    fn job_begins(&mut self) {}
     /// The transaction is on the disk; nobody was answered yet.
     fn committed(&mut self, _conn: &Connection) {}
     /// A job was taken back, or the `whole` transaction.
@@ -220,6 +222,7 @@ impl<S: BatchState> WriterThread<S> {
         if savepoint {
             self.conn.prepare_cached("SAVEPOINT job")?.execute([])?;
         }
+        self.state.job_begins();
         let worked = job.run(&mut Tx { conn: &self.conn, state: &mut self.state });
         if self.conn.is_autocommit() {
             // Out of room or memory, SQLite takes the whole transaction back at once.

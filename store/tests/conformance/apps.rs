@@ -1,7 +1,7 @@
 //! Cases of `Apps`.
 
 use super::*;
-use picloud_model::app::AppPatch;
+use picloud_model::app::{AppPatch, HttpPolicy};
 use picloud_model::kv::{Condition, KvRequest};
 use picloud_model::limits::AppLimits;
 use picloud_model::page::PageRequest;
@@ -15,6 +15,7 @@ pub(crate) async fn an_app_is_made_once_and_found_by_name(store: Arc<dyn Store>)
         hosts: vec!["kitchen.example.org".to_owned()],
         env: BTreeMap::from([("city".to_owned(), "Berlin".to_owned())]),
         limits: AppLimits { timeout_ms: Some(500), ..AppLimits::default() },
+        http: HttpPolicy { allow: vec!["printer.local".to_owned()] },
     };
     let made = store.create_app(&new, &act()).await.unwrap();
     assert_eq!((made.revision, made.created_at, made.updated_at), (1, NOW, NOW));

@@ -2,10 +2,11 @@
 
 use super::keys::key;
 use super::kv::{incr, set, set_if};
+use super::triggers::on_kv;
 use super::*;
 use picloud_model::app::AppPatch;
 use picloud_model::audit::{AuditEntry, AuditOutcome, AuditQuery, RefusedAct};
-use picloud_model::ids::ExecutionId;
+use picloud_model::ids::{AppId, ExecutionId};
 use picloud_model::kv::{Condition, KvRequest};
 use picloud_store::{AppChange, StaticWrite};
 use std::collections::BTreeMap;
@@ -19,6 +20,22 @@ pub(crate) async fn entries(store: &dyn Store) -> Vec<AuditEntry> {
 async fn noted(store: &dyn Store, seq: i64) -> Vec<String> {
     let (entries, _first) = store.audit_after(seq, 1_000).await.unwrap();
     entries.iter().map(|entry| format!("{} {}", entry.action, entry.target)).collect()
+}
+
+async fn change_a_trigger(store: &dyn Store, app: AppId) {
+    let act = act();
+    let trigger = on_kv("on-c", "hello");
+    for _again in 0..2 {
+        store.put_trigger(app, &trigger, None, &act).await.unwrap();
+        store.pause_trigger(app, "on-c", Some("holiday"), &act).await.unwrap();
+    }
+    store.fire_trigger(app, "on-c", b"{}", &act).await.unwrap();
+    for _again in 0..2 {
+        store.pause_trigger(app, "on-c", None, &act).await.unwrap();
+    }
+    for _again in 0..2 {
+        store.delete_trigger(app, "on-c", None, &act).await.unwrap();
+    }
 }
 
 /// Everything that can be done, each followed by the same again, which changes nothing.
@@ -48,10 +65,12 @@ pub(crate) async fn each_change_is_one_entry_and_what_changes_nothing_is_none(st
     for _again in 0..2 {
         store.release_script(app, "hello", &act).await.unwrap();
     }
+    change_a_trigger(&*store, app).await;
     let change = |expected| AppChange {
         expected,
         scripts: vec![importing(endpoint("hello", "2"), &["units"])],
         routes: Some(vec![route(&[], "/", "hello")]),
+        triggers: None,
         action: "script.rollback",
         target: "hello".to_owned(),
     };
@@ -72,6 +91,11 @@ pub(crate) async fn each_change_is_one_entry_and_what_changes_nothing_is_none(st
             "route.delete GET /",
             "script.quarantine hello",
             "script.release hello",
+            "trigger.save on-c",
+            "trigger.pause on-c",
+            "trigger.fire on-c",
+            "trigger.resume on-c",
+            "trigger.delete on-c",
             "script.rollback hello",
             "script.delete hello",
         ]

@@ -23,7 +23,7 @@ pub(crate) fn run(app: AppId, script: &str, number: u128) -> Execution {
         status: 200,
         started_at: NOW,
         duration_us: 1_500,
-        usage: Usage { operations: 9, memory_bytes: 10, kv_calls: 11, secret_calls: 12 },
+        usage: Usage { operations: 9, memory_bytes: 10, kv_calls: 11, secret_calls: 12, ..Usage::default() },
         error_json: String::new(),
         logs: vec![LogLine {
             at: NOW + 1,
@@ -32,6 +32,11 @@ pub(crate) fn run(app: AppId, script: &str, number: u128) -> Execution {
             fields: "{\"a\":1}".to_owned(),
         }],
         logs_dropped: 2,
+        trigger_depth: 0,
+        trigger: String::new(),
+        attempt: 0,
+        result_json: String::new(),
+        input_json: String::new(),
     }
 }
 
@@ -73,6 +78,56 @@ pub(crate) async fn runs_are_listed_newest_first_and_filtered(store: Arc<dyn Sto
     assert_eq!(numbers(&*store, app, rest).await, [1]);
     let bad = ExecutionQuery { cursor: Some("x".to_owned()), ..ExecutionQuery::default() };
     assert!(matches!(store.executions(app, &bad).await, Err(StoreError::BadCursor)));
+}
+
+pub(crate) async fn runs_are_found_by_their_trigger_and_by_what_they_came_of(store: Arc<dyn Store>) {
+    let (app, other) = (AppId(1), AppId(2));
+    let id = |number| ExecutionId(uuid::Uuid::from_u128(number));
+    let of = |script: &str, trigger: &str, root, number| Execution {
+        root_id: id(root),
+        trigger: trigger.to_owned(),
+        trigger_depth: 1,
+        attempt: 2,
+        usage: Usage { publish_calls: 1, file_calls: 2, http_calls: 3, ..Usage::default() },
+        result_json: "[1]".to_owned(),
+        input_json: r#"{"event":{"id":"e"}}"#.to_owned(),
+        ..run(app, script, number)
+    };
+    let runs = vec![
+        run(app, "a", 1),
+        of("b", "on-a", 1, 2),
+        failed(of("c", "on-b", 1, 3)),
+        of("b", "on-a", 90, 4),
+        failed(of("b", "on-a", 90, 5)),
+        of("c", "", 90, 6),
+        Execution { app_id: other, ..of("b", "on-a", 1, 7) },
+        run(app, "a", 8),
+    ];
+    store.add_executions(runs).await.unwrap();
+    assert_eq!(store.execution(app, id(2)).await.unwrap(), Some(of("b", "on-a", 1, 2)), "every field comes back");
+    let trigger = |name: &str| ExecutionQuery { trigger: Some(name.to_owned()), ..ExecutionQuery::default() };
+    let root = |number| ExecutionQuery { root_execution_id: Some(id(number)), ..ExecutionQuery::default() };
+    let script = Some("b".to_owned());
+    let cases: [(ExecutionQuery, &[u128]); 15] = [
+        (trigger("on-a"), &[5, 4, 2]),
+        (ExecutionQuery { limit: Some(1), ..trigger("on-a") }, &[5]),
+        (ExecutionQuery { outcome: Some(Outcome::Failed), ..trigger("on-a") }, &[5]),
+        (ExecutionQuery { script: Some("c".to_owned()), ..trigger("on-a") }, &[]),
+        (trigger(""), &[]),
+        (trigger("on-c"), &[]),
+        (root(1), &[3, 2, 1]),
+        (root(90), &[6, 5, 4]),
+        (root(8), &[8]),
+        (root(2), &[2]),
+        (ExecutionQuery { outcome: Some(Outcome::Ok), ..root(1) }, &[2, 1]),
+        (ExecutionQuery { script: script.clone(), ..root(1) }, &[2]),
+        (ExecutionQuery { trigger: Some("on-b".to_owned()), ..root(1) }, &[3]),
+        (ExecutionQuery { cursor: Some(picloud_store::execution_cursor(id(3))), ..root(1) }, &[2, 1]),
+        (ExecutionQuery { script, outcome: Some(Outcome::Ok), ..trigger("on-a") }, &[4, 2]),
+    ];
+    for (query, expected) in cases {
+        assert_eq!(numbers(&*store, app, query.clone()).await, expected, "{query:?}");
+    }
 }
 
 pub(crate) async fn a_run_that_is_told_twice_is_kept_once(store: Arc<dyn Store>) {

@@ -6,14 +6,20 @@
 
 pub(crate) mod apps;
 pub(crate) mod audit;
+pub(crate) mod dead_letters;
+pub(crate) mod deliveries;
 pub(crate) mod deploys;
+pub(crate) mod events;
 pub(crate) mod executions;
+pub(crate) mod files;
 pub(crate) mod keys;
 pub(crate) mod kv;
 pub(crate) mod routes;
+pub(crate) mod schedules;
 pub(crate) mod scripts;
 pub(crate) mod secrets;
 pub(crate) mod story;
+pub(crate) mod triggers;
 pub(crate) mod versions;
 
 use picloud_model::app::{App, NewApp};
@@ -77,6 +83,7 @@ pub(crate) fn deploy_of(name: &str) -> DeployWrite {
         scripts: Vec::new(),
         routes: Vec::new(),
         static_files: Vec::new(),
+        triggers: Vec::new(),
     }
 }
 
@@ -149,10 +156,47 @@ macro_rules! bind {
                 a_write_to_an_app_that_is_gone_is_a_conflict,
                 many_callers_count_to_the_right_sum,
             },
+            triggers {
+                a_trigger_counts_its_changes_and_its_queue_goes_where_it_leads,
+                a_trigger_leads_to_an_endpoint_of_its_own_app,
+                triggers_are_listed_in_their_order_page_by_page,
+                a_deleted_trigger_takes_its_queue_along_and_says_how_much,
+                a_paused_trigger_queues_and_runs_only_what_is_fired_by_hand,
+                a_schedule_keeps_its_time_until_it_changes,
+                a_deploy_makes_the_triggers_exactly_these,
+                a_script_that_a_trigger_leads_to_stays_what_it_is,
+                a_version_knows_the_triggers_it_was_live_with,
+                a_change_that_fails_leaves_the_triggers_as_they_were,
+                a_deleted_app_takes_triggers_and_queue_along,
+            },
+            events {
+                each_change_of_a_key_is_one_event_and_what_changes_nothing_is_none,
+                a_trigger_takes_only_what_its_filters_say,
+                a_write_and_its_events_happen_together_or_not_at_all,
+                a_publish_reaches_every_trigger_whose_topic_matches,
+                a_dedup_key_makes_a_second_publish_none,
+                an_atomic_change_checks_all_then_does_all,
+                many_writes_at_once_have_versions_of_their_own,
+                a_timer_fires_at_its_time_unless_it_is_cancelled,
+                a_request_is_taken_once_for_each_idempotency_key,
+                what_is_done_by_hand_is_heard_as_well,
+                an_event_knows_where_it_came_from,
+            },
             executions {
                 runs_are_listed_newest_first_and_filtered,
                 a_run_that_is_told_twice_is_kept_once,
+                runs_are_found_by_their_trigger_and_by_what_they_came_of,
                 old_runs_expire_and_failures_stay_longer,
+            },
+            files {
+                a_file_keeps_what_is_not_named_and_each_change_is_a_version,
+                a_file_that_is_not_what_was_expected_is_left,
+                the_quota_holds_for_all_files_of_an_app_and_shrinking_is_always_allowed,
+                files_are_listed_by_name_and_id_page_by_page,
+                blobs_of_removed_files_and_apps_are_told_until_they_are_forgotten,
+                each_change_of_a_file_is_one_event_without_its_bytes_or_neither_is_there,
+                what_is_done_to_a_file_by_hand_is_noted_and_what_a_script_does_is_not,
+                a_signature_is_used_once_and_forgotten_after_its_time,
             },
             keys {
                 a_key_is_made_once_and_known_by_its_hash,
@@ -181,6 +225,35 @@ macro_rules! bind {
                 an_importer_is_not_left_with_an_endpoint,
                 a_deleted_module_can_be_brought_back_with_who_needed_it,
                 old_versions_go_but_never_what_a_kept_one_needs,
+            },
+            deliveries {
+                what_is_claimed_is_nobody_elses_and_gone_when_it_is_done,
+                a_failed_one_is_due_again_and_counts_its_attempts,
+                apps_and_triggers_take_turns,
+                a_trigger_runs_no_more_at_once_than_it_says,
+                one_key_is_one_after_the_other_in_order_and_keys_do_not_hold_each_other_up,
+                what_is_too_old_is_given_up_unrun,
+                an_attempt_that_never_ends_counts,
+                a_timer_under_way_is_not_cancelled_and_one_that_was_not_run_is,
+                a_request_has_its_answer_when_it_is_done_or_given_up,
+                a_deleted_script_takes_its_timers_along,
+                the_signal_tells_of_what_is_due_sooner,
+            },
+            dead_letters {
+                a_dead_letter_keeps_the_event_and_every_attempt,
+                those_who_listen_for_letters_get_one_event_each_and_a_letter_of_that_is_final,
+                what_is_too_deep_is_a_dead_letter_at_once_and_shows_the_way,
+                a_trigger_with_too_many_dead_letters_in_a_row_is_paused,
+                one_is_sent_again_as_it_was_or_edited,
+                one_whose_script_or_version_is_gone_stays,
+                many_are_sent_again_oldest_first_and_noted_once,
+                letters_are_listed_newest_first_and_discarded,
+                old_letters_and_too_many_go_with_their_number_noted,
+            },
+            schedules {
+                a_time_is_delivered_once_whoever_sees_it,
+                overlap_says_what_becomes_of_a_time_while_another_is_under_way,
+                a_paused_schedule_waits_and_a_full_queue_does_not_stop_one,
             },
         );
     };

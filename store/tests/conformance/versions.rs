@@ -104,7 +104,7 @@ async fn shown(store: &dyn Store, app: AppId) -> (i64, Vec<String>, Vec<String>)
 }
 
 fn back(expected: i64, scripts: Vec<ScriptWrite>, routes: Option<Vec<picloud_model::route::RouteSpec>>) -> AppChange {
-    AppChange { expected, scripts, routes, action: "script.rollback", target: "hello".to_owned() }
+    AppChange { expected, scripts, routes, triggers: None, action: "script.rollback", target: "hello".to_owned() }
 }
 
 pub(crate) async fn an_app_goes_back_in_one_step_or_not_at_all(store: Arc<dyn Store>) {

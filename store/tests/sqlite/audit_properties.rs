@@ -2,11 +2,13 @@
 
 use crate::conformance::keys::key;
 use crate::conformance::kv::{incr, set};
+use crate::conformance::triggers::on_kv;
 use crate::conformance::{act_at, deploy_of, endpoint, importing, module, new_app, route};
 use crate::open;
 use picloud_model::app::{App, AppPatch};
+use picloud_model::audit::Act;
 use picloud_model::clock::UnixMs;
-use picloud_model::ids::ExecutionId;
+use picloud_model::ids::{AppId, ExecutionId};
 use picloud_model::kv::{Condition, KvRequest};
 use picloud_model::page::PageRequest;
 use picloud_store::{AppChange, DeployWrite, ScriptWrite, Store};
@@ -28,6 +30,10 @@ enum Doing {
     Change(u8, u8),
     Kv(u8),
     DeleteCollection,
+    PutTrigger(u8, u8),
+    DeleteTrigger(u8),
+    PauseTrigger(u8, bool),
+    FireTrigger(u8),
     PutSecret(Option<u8>, Option<u8>),
     DeleteSecret,
     MakeKey(u8),
@@ -52,6 +58,10 @@ fn doing() -> impl Strategy<Value = Doing> {
         Just(Doing::DeleteRoute),
         (0..3_u8).prop_map(Doing::Kv),
         Just(Doing::DeleteCollection),
+        (0..2_u8, 0..3_u8).prop_map(|(name, script)| Doing::PutTrigger(name, script)),
+        (0..2_u8).prop_map(Doing::DeleteTrigger),
+        (0..2_u8, any::<bool>()).prop_map(|(name, pause)| Doing::PauseTrigger(name, pause)),
+        (0..2_u8).prop_map(Doing::FireTrigger),
         (proptest::option::of(0..2_u8), proptest::option::of(0..2_u8)).prop_map(|(v, s)| Doing::PutSecret(v, s)),
         Just(Doing::DeleteSecret),
         (0..2_u8).prop_map(Doing::MakeKey),
@@ -118,6 +128,9 @@ async fn act_out(store: &dyn Store, doing: &Doing, at: UnixMs) {
             drop(store.kv_by_hand(id, delete, &act).await);
         }
         Doing::DeleteCollection => drop(store.delete_collection(id, "c", &act).await),
+        Doing::PutTrigger(..) | Doing::DeleteTrigger(_) | Doing::PauseTrigger(..) | Doing::FireTrigger(_) => {
+            act_on_trigger(store, id, doing, &act).await;
+        }
         Doing::PutSecret(value, scripts) => {
             let (value, scripts) = (value.map(|value| vec![value]), scripts.map(|name| vec![name_of(name)]));
             drop(store.put_secret(id, "token", value, scripts, None, &act).await);
@@ -132,12 +145,29 @@ async fn act_out(store: &dyn Store, doing: &Doing, at: UnixMs) {
     }
 }
 
+async fn act_on_trigger(store: &dyn Store, id: AppId, doing: &Doing, act: &Act) {
+    match doing {
+        Doing::PutTrigger(name, to) => {
+            let trigger = on_kv(&format!("t{name}"), &script(*to, 0).name);
+            drop(store.put_trigger(id, &trigger, None, act).await);
+        }
+        Doing::DeleteTrigger(name) => drop(store.delete_trigger(id, &format!("t{name}"), None, act).await),
+        Doing::PauseTrigger(name, pause) => {
+            let reason = pause.then_some("holiday");
+            drop(store.pause_trigger(id, &format!("t{name}"), reason, act).await);
+        }
+        Doing::FireTrigger(name) => drop(store.fire_trigger(id, &format!("t{name}"), b"{}", act).await),
+        _ => unreachable!("it is about something else"),
+    }
+}
+
 fn deploy(expected: Option<i64>, source: u8, routes: bool) -> DeployWrite {
     let mut deploy = deploy_of("kitchen");
     deploy.expected = expected;
     deploy.scripts = vec![script(0, source), script(1, source)];
     if routes {
         deploy.routes = vec![route(&[], "/0", "e1")];
+        deploy.triggers = vec![on_kv("t0", "e1")];
     }
     deploy
 }
@@ -147,6 +177,7 @@ fn change(app: &App, name: u8, source: u8) -> AppChange {
         expected: app.revision,
         scripts: vec![script(name, source)],
         routes: None,
+        triggers: None,
         action: "script.rollback",
         target: "it".to_owned(),
     }
@@ -165,7 +196,8 @@ async fn shown(store: &dyn Store) -> String {
         imports.push(store.imports(script.id).await.unwrap());
     }
     // How often a version crashed is not shown before it is quarantined.
-    format!("{keys:?} {state:?} {snapshot:?} {secrets:?} {kv:?} {imports:?}")
+    let queued = store.queued(app.id).await.unwrap().deliveries;
+    format!("{keys:?} {state:?} {snapshot:?} {secrets:?} {kv:?} {imports:?} {queued}")
 }
 
 #[test]

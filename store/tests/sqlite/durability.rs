@@ -1,10 +1,14 @@
-//! An answered write survives a kill at any moment, and many writes share one commit.
+//! An answered write and its delivery survive a kill at any moment, and many writes share one commit.
 
-use crate::conformance::kv::{incr, set};
-use crate::conformance::{NOW, make_app};
+use crate::conformance::kv::{incr, list, set};
+use crate::conformance::triggers::{claimed, on_kv};
+use crate::conformance::{NOW, act, endpoint, make_app};
 use crate::{open, open_in};
+use picloud_model::event::Cause;
 use picloud_model::ids::AppId;
-use picloud_model::kv::{KvReply, KvRequest};
+use picloud_model::kv::{KvQuery, KvReply, KvRequest};
+use picloud_model::limits::Limits;
+use picloud_store::Store;
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
@@ -28,7 +32,12 @@ fn child_that_counts_until_it_is_killed() {
         let store = open_in(Path::new(data_dir.trim())).await.unwrap();
         let app = match store.app("kitchen").await.unwrap() {
             Some(app) => app.id,
-            None => make_app(&*store, "kitchen").await.id,
+            None => {
+                let app = make_app(&*store, "kitchen").await.id;
+                store.save_script(app, &endpoint("hello", "1"), None, &act()).await.unwrap();
+                store.put_trigger(app, &on_kv("on-c", "hello"), None, &act()).await.unwrap();
+                app
+            }
         };
         let mut callers = tokio::task::JoinSet::new();
         for caller in 0..CALLERS {
@@ -36,11 +45,11 @@ fn child_that_counts_until_it_is_killed() {
             callers.spawn(async move {
                 loop {
                     let key = format!("caller{caller}");
-                    let KvReply::Number(number) = store.kv(app, incr(&key, 1), NOW).await.unwrap() else {
+                    let KvReply::Number(number) = store.kv_for(app, incr(&key, 1), &unbounded()).await.unwrap() else {
                         panic!("it is a number")
                     };
                     let version = set("shared", &number.to_string());
-                    let KvReply::Set(Some(version)) = store.kv(app, version, NOW).await.unwrap() else {
+                    let KvReply::Set(Some(version)) = store.kv_for(app, version, &unbounded()).await.unwrap() else {
                         panic!("it has a version")
                     };
                     // One write of a whole line: a kill cuts between lines.
@@ -66,7 +75,7 @@ fn start_child(data_dir: &Path) -> Child {
 }
 
 #[test]
-fn every_answered_write_survives_a_kill_and_no_version_is_given_out_twice() {
+fn every_answered_write_and_its_delivery_survive_a_kill_and_no_version_is_given_out_twice() {
     let dir = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
     let mut acked: HashMap<String, i64> = HashMap::new();
@@ -111,6 +120,45 @@ async fn check(data_dir: &Path, acked: &mut HashMap<String, i64>) {
         assert!((*number..=*number + 1).contains(&found), "caller {caller} was told {number}, and {found} is there");
         *number = found;
     }
+    check_deliveries(&*store, app).await;
+}
+
+/// Each count was one write and one delivery: there is one for every number up to what is there, and none beyond; and of
+/// the key that all share, the newest delivery has the version that is there.
+async fn check_deliveries(store: &dyn Store, app: AppId) {
+    let mut told: HashMap<String, Vec<i64>> = HashMap::new();
+    let mut shared = 0;
+    loop {
+        let deliveries = claimed(store, NOW).await;
+        if deliveries.is_empty() {
+            break;
+        }
+        for one in deliveries {
+            let event: serde_json::Value = serde_json::from_slice(&one.event.body).unwrap();
+            match event["key"].as_str().unwrap().strip_prefix("caller") {
+                Some(caller) => told.entry(caller.to_owned()).or_default().push(event["value"].as_i64().unwrap()),
+                None => shared = shared.max(event["version"].as_i64().unwrap()),
+            }
+        }
+    }
+    let all = list(KvQuery { limit: 100, ..KvQuery::default() });
+    let KvReply::List(all) = store.kv(app, all, NOW).await.unwrap() else { panic!("a list") };
+    for entry in &all.entries {
+        let Some(caller) = entry.key.strip_prefix("caller") else {
+            assert_eq!(shared, entry.version);
+            continue;
+        };
+        let count: i64 = std::str::from_utf8(&entry.value).unwrap().parse().unwrap();
+        let mut numbers = told.remove(caller).unwrap_or_default();
+        numbers.sort_unstable();
+        assert_eq!(numbers, (1..=count).collect::<Vec<_>>(), "caller {caller}");
+    }
+    assert!(told.is_empty(), "deliveries without a key: {told:?}");
+}
+
+/// Whatever waits: nobody takes deliveries while the child runs.
+fn unbounded() -> Cause {
+    Cause { queued_max: u64::MAX, ..Cause::first(NOW, &Limits::default()) }
 }
 
 /// Frames of the log that end a transaction: each was one sync.

@@ -4,9 +4,13 @@
 
 mod audit_properties;
 mod backup;
+mod bad_disks;
+mod blobs;
 mod bounds;
 #[path = "../conformance/mod.rs"]
 mod conformance;
+mod crash_points;
+mod deliveries_properties;
 mod durability;
 mod kv_properties;
 mod opening;

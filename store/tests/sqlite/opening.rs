@@ -66,8 +66,8 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     let data_dir = dir.path().join("data");
     change(&data_dir, "INSERT INTO refinery_schema_history VALUES (7, 'future', '2030-01-01T00:00:00Z', '1')");
     let error = refused(open_in(&data_dir).await);
-    assert!(matches!(error, OpenError::Newer { found: 7, known: 2, .. }), "{error:?}");
-    assert!(error.to_string().ends_with("was written by a newer PiCloud (schema 7, this one knows 2)"), "{error}");
+    assert!(matches!(error, OpenError::Newer { found: 7, known: 3, .. }), "{error:?}");
+    assert!(error.to_string().ends_with("was written by a newer PiCloud (schema 7, this one knows 3)"), "{error}");
     change(&data_dir, "DELETE FROM refinery_schema_history WHERE version = 7");
     let store = open_in(&data_dir).await.unwrap();
     assert!(store.app("kitchen").await.unwrap().is_some());
@@ -127,7 +127,7 @@ async fn a_damaged_history_is_put_aside_and_the_data_is_opened() {
     assert!(data_dir.join(format!("history.db.damaged-{NOW}")).exists());
 }
 
-/// Only the last pages, which hold the runs and their four indexes, so that it shows when they are used.
+/// Only the last pages, which hold the runs and their six indexes, so that it shows when they are used.
 #[tokio::test]
 async fn a_history_damaged_inside_fails_alone_and_is_put_aside_at_the_next_start() {
     let (store, dir) = open().await;
@@ -138,7 +138,7 @@ async fn a_history_damaged_inside_fails_alone_and_is_put_aside_at_the_next_start
     let path = data_dir.join("history.db");
     let mut bytes = std::fs::read(&path).unwrap();
     let end = bytes.len();
-    bytes[end - 5 * 4_096..].fill(0xff);
+    bytes[end - 7 * 4_096..].fill(0xff);
     std::fs::write(&path, bytes).unwrap();
 
     let store = open_in(&data_dir).await.unwrap();

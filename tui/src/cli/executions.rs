@@ -1,14 +1,16 @@
 //! `picloud executions`: what ran, how it ended, and what it logged.
 
-use super::run::used;
+use super::run::{self, used};
 use super::show::{duration, seconds_of};
 use super::{PageArgs, Session};
+use crate::client::Ask;
 use crate::failure::Failure;
 use crate::path::ApiPath;
 use clap::{Args, Subcommand, ValueEnum};
+use http::Method;
 use picloud_model::Problem;
 use picloud_model::execution::Outcome;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Look at what ran, how it ended, and what it logged
 #[derive(Args, Debug)]
@@ -33,6 +35,12 @@ enum Verb {
         /// Only of this script
         #[arg(long)]
         script: Option<String>,
+        /// Only those that this trigger started
+        #[arg(long)]
+        trigger: Option<String>,
+        /// Only the run with this id and all that came of it
+        #[arg(long, value_name = "ID")]
+        root: Option<String>,
         /// Only those that ended so
         #[arg(long, value_enum)]
         outcome: Option<Ended>,
@@ -45,6 +53,23 @@ enum Verb {
         /// Its id, from `picloud executions list` or an error's `execution_id`
         id: String,
     },
+    /// Run the same event or request again
+    #[command(after_help = "\
+What it wrote the first time is there: look at --dry-run first, which reads and changes nothing.
+
+Examples:
+  picloud executions replay 01976f2c-0d3c-7c8e-a2b1-3f0c5a1e9d42 --dry-run
+  picloud executions replay 01976f2c-0d3c-7c8e-a2b1-3f0c5a1e9d42 --version 3")]
+    Replay {
+        /// Its id, from `picloud executions list`
+        id: String,
+        /// Run this version of the script, not the live one
+        #[arg(long, value_name = "N")]
+        version: Option<i64>,
+        /// Change nothing: print what it would have done
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 impl Executions {
@@ -52,16 +77,25 @@ impl Executions {
     pub(super) async fn run(self, session: &Session<'_>) -> Result<(), Failure> {
         let app = session.settings.app()?;
         match self.verb {
-            Verb::List { script, outcome, page } => {
+            Verb::List { script, trigger, root, outcome, page } => {
                 let outcome = outcome.map(|ended| match ended {
                     Ended::Ok => Outcome::Ok.as_str(),
                     Ended::Failed => Outcome::Failed.as_str(),
                     Ended::WorkerLost => Outcome::WorkerLost.as_str(),
                 });
-                let path =
-                    ApiPath::of_app(&app, &["executions"]).query("script", script.as_ref()).query("outcome", outcome);
+                let path = ApiPath::of_app(&app, &["executions"])
+                    .query("script", script.as_ref())
+                    .query("trigger", trigger.as_ref())
+                    .query("root_execution_id", root.as_ref())
+                    .query("outcome", outcome);
                 let headings = ["id", "started", "script", "cause", "outcome", "status", "took"];
                 session.list(path, &page, &headings, row, "nothing of this app ran yet").await
+            }
+            Verb::Replay { id, version, dry_run } => {
+                let path = ApiPath::of_app(&app, &["executions", &id, "replay"]);
+                let input = json!({ "version": version, "dry_run": dry_run });
+                let answer: Value = session.client.send(Ask::new(Method::POST, path).json(&input)).await?.value()?;
+                run::told(session, &answer)
             }
             Verb::Get { id } => {
                 let run: Value = session.client.get(ApiPath::of_app(&app, &["executions", &id])).await?;
@@ -88,7 +122,13 @@ fn told(session: &Session<'_>, run: &Value) -> String {
         format!("outcome  {}{}", text("outcome"), status.unwrap_or_default()),
     ];
     if run["root_id"].is_string() && run["root_id"] != run["id"] {
-        lines.push(format!("began    with run {}", text("root_id")));
+        lines.push(format!("began    with run {}, depth {}", text("root_id"), run["trigger_depth"]));
+    }
+    if let Some(attempt) = run["attempt"].as_u64() {
+        lines.push(format!("attempt  {attempt}"));
+    }
+    if !run["result"].is_null() {
+        lines.push(format!("result   {}", run["result"]));
     }
     lines.extend(used(run).map(|used| format!("used     {used}")));
     if let Ok(problem) = serde_json::from_value::<Problem>(run["error"].clone()) {

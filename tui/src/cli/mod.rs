@@ -7,10 +7,13 @@ mod apps;
 mod audit;
 mod backup;
 mod completions;
+mod dead_letters;
 mod deploy;
+mod edit;
 mod env;
 mod executions;
 mod export;
+mod files;
 mod follow;
 mod init;
 mod keys;
@@ -18,9 +21,11 @@ mod kv;
 mod limits;
 mod login;
 mod logs;
+mod made_up;
 mod man;
 mod metrics;
 mod modules;
+mod publish;
 mod routes;
 mod run;
 mod scripts;
@@ -29,6 +34,9 @@ mod secrets;
 mod show;
 mod source;
 mod status;
+mod timers;
+mod transfer;
+mod triggers;
 mod version;
 mod versions;
 mod watch;
@@ -70,9 +78,14 @@ pub(crate) enum Command {
     Scripts(scripts::Scripts),
     Modules(modules::Modules),
     Routes(routes::Routes),
+    Triggers(triggers::Triggers),
     Kv(kv::Kv),
+    Files(files::Files),
     Env(env::Env),
     Secrets(secrets::Secrets),
+    Publish(publish::Publish),
+    Timers(timers::Timers),
+    DeadLetters(dead_letters::DeadLetters),
     Executions(executions::Executions),
     Logs(logs::Logs),
     Watch(watch::Watch),
@@ -116,7 +129,12 @@ impl Command {
             Self::Scripts(command) => command.run(&session).await,
             Self::Modules(command) => command.run(&session).await,
             Self::Routes(command) => command.run(&session).await,
+            Self::Triggers(command) => command.run(&session).await,
+            Self::Publish(command) => command.run(&session).await,
+            Self::Timers(command) => command.run(&session).await,
+            Self::DeadLetters(command) => command.run(&session).await,
             Self::Kv(command) => command.run(&session).await,
+            Self::Files(command) => command.run(&session).await,
             Self::Env(command) => command.run(&session).await,
             Self::Secrets(command) => command.run(&session).await,
             Self::Executions(command) => command.run(&session).await,

@@ -1,6 +1,7 @@
-//! `picloud scripts run`: a request that nobody sent, for a script that need not be saved.
+//! `picloud scripts run`: a request or an event that nobody sent, for a script that need not be saved.
 
 use super::Session;
+use super::made_up::event_argument;
 use super::scripts::{in_file, warn};
 use super::show::{duration, size};
 use super::source::{read_argument, read_text};
@@ -18,12 +19,13 @@ use std::path::{Path, PathBuf};
 /// What stands below the help.
 pub(super) const HELP: &str = "\
 The answer goes to standard output; the log, the status, the time it took and what it used of its limits go to
-standard error. What the script writes is written.
+standard error. What the script writes is written, but for --dry-run, which tells what it would have done.
 
 Examples:
   picloud scripts run hello --path '/hello?name=Ada'
   picloud scripts run scripts/hello.rhai          the file as it is now, unsaved
-  picloud scripts run orders -X POST -d @order.json -H 'content-type: application/json'";
+  picloud scripts run on_widget --event '{\"key\": \"a/1\", \"value\": 5}'
+  picloud scripts run orders --dry-run -X POST -d @order.json -H 'content-type: application/json'";
 
 /// The extension of sources.
 const SOURCE: &str = "rhai";
@@ -46,6 +48,12 @@ pub(super) struct Run {
     /// The request's body: text, @FILE, or `-` for standard input
     #[arg(long, short = 'd', value_name = "BODY")]
     body: Option<String>,
+    /// Run it with an event: fields of `ctx.event` as JSON; @FILE is a file's content, `-` standard input
+    #[arg(long, value_name = "JSON", conflicts_with_all = ["method", "path", "headers", "body"])]
+    event: Option<String>,
+    /// Change nothing: print what it would have done
+    #[arg(long)]
+    dry_run: bool,
     /// Run this file in place of the saved source, without saving it; `-` is standard input
     #[arg(long, visible_alias = "file", value_name = "FILE")]
     source: Option<PathBuf>,
@@ -55,14 +63,7 @@ impl Run {
     /// Does it.
     pub(super) async fn run(self, session: &Session<'_>, app: &str) -> Result<(), Failure> {
         let (name, file) = self.what()?;
-        let mut input = json!({
-            "request": { "method": self.method.to_ascii_uppercase(), "path": self.path, "headers": self.headers()? },
-        });
-        let body = self.body.as_deref().map(read_argument).transpose()?.unwrap_or_default();
-        match String::from_utf8(body) {
-            Ok(text) => input["request"]["body"] = text.into(),
-            Err(bytes) => input["request"]["body_base64"] = STANDARD.encode(bytes.as_bytes()).into(),
-        }
+        let mut input = self.input()?;
         if let Some(file) = &file {
             input["source"] = read_text(file)?.into();
         }
@@ -72,16 +73,31 @@ impl Run {
             (Err(failure), Some(file)) => return Err(in_file(failure, file)),
             (answer, _) => answer?.value()?,
         };
-        if session.output.json {
-            session.output.value(&answer);
-        } else {
-            print(session, &answer);
+        let ended = told(session, &answer);
+        if !session.output.json {
             warn(session, &answer["warnings"], file.as_deref());
         }
-        match answer["status"].as_u64() {
-            Some(400..) => Err(failed(&answer)),
-            _ => Ok(()),
+        ended
+    }
+
+    /// The request or the event.
+    fn input(&self) -> Result<Value, Failure> {
+        let mut input = json!({});
+        if self.dry_run {
+            input["dry_run"] = true.into();
         }
+        if let Some(event) = &self.event {
+            input["event"] = event_argument(event)?;
+            return Ok(input);
+        }
+        input["request"] =
+            json!({ "method": self.method.to_ascii_uppercase(), "path": self.path, "headers": self.headers()? });
+        let body = self.body.as_deref().map(read_argument).transpose()?.unwrap_or_default();
+        match String::from_utf8(body) {
+            Ok(text) => input["request"]["body"] = text.into(),
+            Err(bytes) => input["request"]["body_base64"] = STANDARD.encode(bytes.as_bytes()).into(),
+        }
+        Ok(input)
     }
 
     /// The script's name, and the file to run in its place.
@@ -120,6 +136,19 @@ impl Run {
     }
 }
 
+/// Prints what came of a run; one that failed is a failure.
+pub(super) fn told(session: &Session<'_>, answer: &Value) -> Result<(), Failure> {
+    if session.output.json {
+        session.output.value(answer);
+    } else {
+        print(session, answer);
+    }
+    match answer["status"].as_u64() {
+        Some(400..) => Err(failed(answer)),
+        _ => Ok(()),
+    }
+}
+
 /// That the script failed, with its reason and line where it has one.
 fn failed(answer: &Value) -> Failure {
     let said = format!("the script answered {}", answer["status"]);
@@ -153,6 +182,10 @@ fn print(session: &Session<'_>, answer: &Value) {
             Err(_no_base64) => session.output.text(encoded),
         },
         _ => {}
+    }
+    for effect in answer["effects"].as_array().into_iter().flatten() {
+        let text = |key: &str| effect[key].as_str().unwrap_or_default();
+        session.output.text(format!("would {} {} {}", text("what"), text("target"), text("value")).trim_end());
     }
 }
 

@@ -143,6 +143,14 @@ fn plain(value: &Value) -> String {
     }
 }
 
+/// The first letters of a text for a table.
+pub(super) fn cut(text: &str, letters_max: usize) -> String {
+    if text.chars().count() <= letters_max {
+        return text.to_owned();
+    }
+    text.chars().take(letters_max - 1).chain(['…']).collect()
+}
+
 /// A time without the fractions that nobody reads in a table.
 pub(super) fn time(at: picloud_model::clock::UnixMs) -> String {
     picloud_model::clock::rfc3339(at - at.rem_euclid(1000)).replace(".000Z", "Z")

@@ -89,7 +89,7 @@ impl Diff {
         for line in source.lines() {
             session.output.text(&session.output.paint(ink_of(line), line));
         }
-        let around: Vec<Change> = ["modules", "routes", "env", "secrets"]
+        let around: Vec<Change> = ["modules", "routes", "triggers", "env", "secrets"]
             .into_iter()
             .filter_map(|part| serde_json::from_value::<Vec<Change>>(diff[part].clone()).ok())
             .flatten()
@@ -129,7 +129,7 @@ pub(super) struct Rollback {
     /// Show what would change, and change nothing
     #[arg(long)]
     plan: bool,
-    /// Only the source; modules and routes stay as they are
+    /// Only the source; modules, routes and triggers stay as they are
     #[arg(long)]
     only_script: bool,
     /// Even if env values or secrets are gone that it had

@@ -2,10 +2,12 @@
 
 mod connect;
 mod events;
+mod outgoing;
 mod pin;
 mod tls;
 
 pub(crate) use events::Events;
+pub(crate) use outgoing::Outgoing;
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -17,6 +19,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use outgoing::Sending;
 use picloud_model::problem::{Code, Problem};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -139,7 +142,14 @@ impl<'a> Client<'a> {
             Err(failure_of(&self.collect(opened).await?))
         };
         let Opened { answer, connection } = self.with_patience(STREAM_HEAD_TIMEOUT, opened).await?;
-        Ok(Streamed { body: answer.into_body(), _connection: connection })
+        let (head, body) = answer.into_parts();
+        Ok(Streamed { headers: head.headers, body, _connection: connection })
+    }
+
+    /// Sends one request whose body is read while it is sent, however long that takes.
+    pub(crate) async fn upload(&self, ask: Ask, body: Outgoing) -> Result<Answer, Failure> {
+        let answer = self.collect(self.open_with(ask, Some(body)).await?).await?;
+        if answer.status.as_u16() < 400 { Ok(answer) } else { Err(failure_of(&answer)) }
     }
 
     /// Waits, and tells a person at a terminal what for.
@@ -164,11 +174,19 @@ impl<'a> Client<'a> {
 
     /// Sends the request; the head of the answer is here, its body may still come.
     async fn open(&self, ask: Ask) -> Result<Opened, Failure> {
+        self.open_with(ask, None).await
+    }
+
+    /// The same, with a body that is read while it is sent.
+    async fn open_with(&self, ask: Ask, parts: Option<Outgoing>) -> Result<Opened, Failure> {
         if ask.path.has_empty() {
             return Err(Failure::usage("a name or key is empty", "names and keys have at least one character"));
         }
         let (way, host) = connect(self.settings, self.output).await?;
-        let request = self.request(&host, ask)?;
+        let request = self.request(&host, ask)?.map(|whole| match parts {
+            Some(parts) => Sending::Parts(parts),
+            None => Sending::Whole(whole),
+        });
         let shaken = hyper::client::conn::http1::handshake(TokioIo::new(way)).await;
         let (mut sender, connection) = shaken.map_err(|error| broke_off(&told(&error)))?;
         // Ends with the connection; its error reaches the request as well.
@@ -224,6 +242,8 @@ struct Opened {
 
 /// The body of an answer as it comes.
 pub(crate) struct Streamed {
+    /// What its head said.
+    pub(crate) headers: HeaderMap,
     body: Incoming,
     _connection: Connection,
 }

@@ -7,6 +7,7 @@ mod support;
 
 mod authoring;
 mod control;
+mod events;
 mod help;
 mod https;
 mod streams;
@@ -107,6 +108,14 @@ fn a_command_line_that_cannot_be_meant_is_wrong_usage() {
         &["scripts", "list"],
         &["kv", "put", "rooms", "kitchen", "no json", "--app", "a"],
         &["kv", "delete", "rooms", "--app", "a"],
+        &["triggers", "create", "on-widget", "moon", "hello", "--app", "a"],
+        &["triggers", "create", "on-widget", "kv", "hello", "--match", "no-condition", "--app", "a"],
+        &["triggers", "fire", "on-widget", "--event", "5", "--app", "a"],
+        &["triggers", "next", "--app", "a"],
+        &["publish", "doors", "open", "--app", "a"],
+        &["dead-letters", "retry", "--app", "a"],
+        &["dead-letters", "retry", "17", "--all", "--app", "a"],
+        &["scripts", "run", "hello", "--event", "{}", "--path", "/x", "--app", "a"],
     ] {
         let mut command = picloud(folder.path());
         command.args(arguments);

@@ -24,7 +24,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("refinery", &["picloud-store"]),
     ("axum", &["picloud-appliance", "picloud-bench"]),
     ("rhai", &["picloud-executor"]),
-    ("reqwest", &[]),
+    ("reqwest", &["picloud-appliance"]),
     ("hyper", &["picloud-orchestrator", "picloud-appliance", "picloud"]),
     ("tokio", &["picloud-store", "picloud-orchestrator", "picloud-appliance", "picloud", "picloud-bench"]),
 ];
@@ -95,12 +95,8 @@ pub(crate) fn check(uses: &[Use]) -> Vec<Finding> {
         if let Some((_, users)) = ONLY.iter().find(|(name, _)| name == dependency)
             && !users.contains(&package.as_str())
         {
-            let who = if users.is_empty() {
-                "nothing here does".to_owned()
-            } else {
-                format!("only {} may", users.join(", "))
-            };
-            findings.push(Finding::new(manifest, 0, format!("`{package}` uses `{dependency}`, but {who}")));
+            let what = format!("`{package}` uses `{dependency}`, but only {} may", users.join(", "));
+            findings.push(Finding::new(manifest, 0, what));
         }
     }
     findings
@@ -136,7 +132,7 @@ mod tests {
         assert_eq!(check_metadata("picloud-store", &tokio), [""; 0]);
         assert_eq!(
             check_metadata("picloud", &json!([{"name": "reqwest"}])),
-            ["x/Cargo.toml: `picloud` uses `reqwest`, but nothing here does"]
+            ["x/Cargo.toml: `picloud` uses `reqwest`, but only picloud-appliance may"]
         );
     }
 

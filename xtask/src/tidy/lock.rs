@@ -8,7 +8,6 @@ const BANNED: &[(&str, &str)] = &[
     ("aws-lc-*", "it needs a C toolchain with cmake for every target; take rustls with ring"),
     ("native-tls", "it brings the machine's OpenSSL; take rustls with ring"),
     ("openssl-sys", "it brings the machine's OpenSSL; take rustls with ring"),
-    ("reqwest", "hyper is here already"),
     ("chrono", "jiff is the one time library"),
 ];
 

@@ -4,6 +4,7 @@ use crate::admin::access::{InApp, may};
 use crate::admin::asked::{Asked, Named};
 use crate::admin::body::ok;
 use crate::admin::refusal::Answer;
+use crate::appliance::Appliance;
 use axum::response::Response;
 use picloud_model::clock::rfc3339;
 use picloud_model::execution::{Execution, ExecutionQuery, LogLevel, LogLine, Outcome, Usage};
@@ -29,12 +30,17 @@ pub(in crate::admin) async fn get(
     asked: InApp<may::ReadExecutions>,
     Named((_app, id)): Named<(String, String)>,
 ) -> Answer<Response> {
+    Ok(ok(&shown(&find(&asked, asked.app.id, &id).await?)))
+}
+
+/// The run with this id; 404 where there is none.
+pub(super) async fn find(state: &Appliance, app: AppId, id: &str) -> Answer<Execution> {
     let found = match id.parse() {
-        Ok(id) => asked.history.get(asked.app.id, id).await?,
+        Ok(id) => state.history.get(app, id).await?,
         // What is no id names nothing.
         Err(_no_id) => None,
     };
-    Ok(ok(&shown(&found.ok_or_else(|| Problem::not_found("execution", &id))?)))
+    Ok(found.ok_or_else(|| Problem::not_found("execution", id))?)
 }
 
 /// An execution as people read it: the error and the fields of log lines as JSON, not as text that holds JSON.
@@ -74,6 +80,19 @@ pub(super) struct ShownExecution {
     logs: Vec<ShownLine>,
     /// Log lines that were over `log_run_bytes` and are not in `logs`.
     logs_dropped: u64,
+    /// How many runs it was away from the one that everything began with.
+    trigger_depth: u32,
+    /// The trigger that started it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trigger: Option<String>,
+    /// Counting from 1 for an event; absent for a request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt: Option<u32>,
+    /// Of a triggered run that went well: its value, where it is not too large to be kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<Value>,
+    /// Whether what it saw was kept, so that it can be run again.
+    replayable: bool,
 }
 
 /// One line a script wrote.
@@ -116,5 +135,10 @@ pub(super) fn shown(execution: &Execution) -> ShownExecution {
         error: execution.error(),
         logs: execution.logs.iter().map(line).collect(),
         logs_dropped: execution.logs_dropped,
+        trigger_depth: execution.trigger_depth,
+        trigger: Some(execution.trigger.clone()).filter(|trigger| !trigger.is_empty()),
+        attempt: Some(execution.attempt).filter(|attempt| *attempt > 0),
+        result: serde_json::from_str(&execution.result_json).ok(),
+        replayable: !execution.input_json.is_empty(),
     }
 }

@@ -94,6 +94,24 @@ struct Status {
     runs: Runs,
     /// Bytes that both processes have had written to disk.
     bytes_written: u64,
+    /// What waits in each app, and what its scripts wrote since the start; the first 100 apps.
+    queues: Vec<Queue>,
+}
+
+/// What waits in one app.
+#[derive(Serialize, utoipa::ToSchema)]
+#[schema(as = AppQueue)]
+struct Queue {
+    /// The app.
+    app: String,
+    /// Deliveries that wait or are under way, timers included.
+    deliveries: u64,
+    /// For how long the oldest of them has been due, in milliseconds.
+    oldest_due_ms: u64,
+    /// Dead letters.
+    dead_letters: u64,
+    /// Bytes that its scripts wrote since the appliance started.
+    bytes_written: u64,
 }
 
 /// The worker's process.
@@ -139,7 +157,20 @@ pub(in crate::admin) async fn status(state: May<may::ReadNodes>) -> Response {
         keys: state.keys.count(),
         runs: Runs { ok: runs.ok, failed: runs.failed },
         bytes_written: state.bytes_written(),
+        queues: queues(&state).await,
     })
+}
+
+async fn queues(state: &crate::appliance::Appliance) -> Vec<Queue> {
+    let mut written = state.metrics.written_by_app();
+    let queues = state.queues().await.into_iter().map(|queue| Queue {
+        bytes_written: written.remove(&queue.app).unwrap_or(0),
+        app: queue.app,
+        deliveries: queue.deliveries,
+        oldest_due_ms: queue.oldest_due_ms,
+        dead_letters: queue.dead_letters,
+    });
+    queues.collect()
 }
 
 /// The path as it is reached from everywhere: whoever asks is in another folder than the appliance.

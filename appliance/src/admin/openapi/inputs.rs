@@ -4,7 +4,8 @@ use super::problems::reference;
 use super::{Described, Schemas};
 use crate::admin::access::{Anyone, ForApp, InApp, Known, May, MaySome, Permission};
 use crate::admin::asked::{Asked, Named, Seen};
-use crate::admin::body::Json;
+use crate::admin::body::{Json, JsonOrNothing};
+use crate::admin::seen_file::SeenFile;
 use axum::body::Body;
 use http::HeaderMap;
 use picloud_model::kv::COLLECTION_BYTES_MAX;
@@ -44,7 +45,7 @@ macro_rules! handlers {
     )*};
 }
 
-handlers! { () (A) (A B) (A B C) (A B C D) (A B C D E) }
+handlers! { () (A) (A B) (A B C) (A B C D) (A B C D E) (A B C D E G) }
 
 impl<'a> Described<'a> {
     /// What stands beside the handler, and what every operation does.
@@ -118,6 +119,7 @@ fn part_of_url(name: &str) -> Value {
         "value" => (bytes(ENV_NAME_BYTES_MAX as u64), json!("city"), "The name of the value."),
         "name" => (text("^[A-Za-z_][A-Za-z0-9_]{0,62}$"), json!("TOKEN"), "Its name."),
         "execution" => (json!({ "type": "string", "format": "uuid" }), Value::Null, "The run's id."),
+        "file" => (json!({ "type": "string", "format": "uuid" }), Value::Null, "The file's id."),
         _ => (number(), json!(1), "Its id."),
     };
     let mut parameter =
@@ -193,17 +195,33 @@ impl Input for Seen {
     }
 }
 
+impl Input for SeenFile {
+    fn describe(described: &mut Described<'_>) {
+        Seen::describe(described);
+    }
+}
+
 impl<T: ToSchema> Input for Json<T> {
     fn describe(described: &mut Described<'_>) {
-        described.schemas.add(T::schemas);
-        described.schemas.0.insert(T::name().into_owned(), json!(T::schema()));
-        let schema = json!({ "$ref": format!("#/components/schemas/{}", T::name()) });
-        described.operation.insert(
-            "requestBody".to_owned(),
-            json!({ "required": true, "content": { "application/json": { "schema": schema } } }),
-        );
-        Body::describe(described);
+        describe_json::<T>(described, true);
     }
+}
+
+impl<T: ToSchema> Input for JsonOrNothing<T> {
+    fn describe(described: &mut Described<'_>) {
+        describe_json::<T>(described, false);
+    }
+}
+
+fn describe_json<T: ToSchema>(described: &mut Described<'_>, required: bool) {
+    described.schemas.add(T::schemas);
+    described.schemas.0.insert(T::name().into_owned(), json!(T::schema()));
+    let schema = json!({ "$ref": format!("#/components/schemas/{}", T::name()) });
+    described.operation.insert(
+        "requestBody".to_owned(),
+        json!({ "required": required, "content": { "application/json": { "schema": schema } } }),
+    );
+    Body::describe(described);
 }
 
 impl Input for Body {

@@ -30,7 +30,8 @@ fn every_operation_says_what_it_does_and_what_it_answers() {
         assert!(!good.is_empty(), "{name} has no good answer");
         for (status, answer) in good {
             assert!(answer["description"].as_str().is_some_and(|text| !text.is_empty()), "{name} {status}");
-            assert_eq!(answer.get("content").is_some(), status != "204", "{name} {status} has a body or none");
+            let has_body = status != "204" && !name.starts_with("head ");
+            assert_eq!(answer.get("content").is_some(), has_body, "{name} {status} has a body or none");
         }
     }
 }

@@ -60,7 +60,7 @@ fn take(config: &Config, out: impl Write) -> Result<(), Stopped> {
         match picloud_store::open(OpenSettings::new(&settings.data_dir), Arc::clone(&clock)).await {
             Ok(store) => {
                 let act = Act { who: caller(), from: "backup".to_owned(), at: clock.now_ms(), message: None };
-                let source = Source::of(settings, &node_name());
+                let source = Source::of(settings, &node_name(), None);
                 let contents = Contents::gather(source, store.as_ref(), &Turn::default(), &act).await?;
                 pack(&contents, &mut out)?;
                 Ok(())

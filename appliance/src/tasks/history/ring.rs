@@ -33,6 +33,8 @@ impl Ring {
             run.app_id == app
                 && query.script.as_ref().is_none_or(|script| run.script == *script)
                 && query.outcome.is_none_or(|outcome| run.outcome == outcome)
+                && query.trigger.as_ref().is_none_or(|trigger| run.trigger == *trigger)
+                && query.root_execution_id.is_none_or(|root| run.root_id == root)
         })
     }
 

@@ -27,6 +27,11 @@ fn execution(n: i64) -> Execution {
         error_json: String::new(),
         logs: Vec::new(),
         logs_dropped: 0,
+        trigger_depth: 0,
+        trigger: String::new(),
+        attempt: 0,
+        result_json: String::new(),
+        input_json: String::new(),
     }
 }
 
@@ -72,6 +77,7 @@ async fn pages_over_disk_and_memory_are_one_list() {
                     outcome,
                     limit: Some(limit),
                     cursor: cursor.take(),
+                    ..ExecutionQuery::default()
                 };
                 let page = history.page(APP, &query).await.unwrap();
                 assert!(page.items.len() <= limit as usize);

@@ -1,13 +1,25 @@
 //! What workers ask, answered from the store; and what becomes of runs whose worker died.
 
+mod causes;
+mod files;
+mod http;
+mod open;
+mod publish;
+mod signed;
+
+pub use causes::{Causes, Origin, UnderWay};
+pub(crate) use publish::{check as check_publish, check_value as check_event_value};
+
 use crate::keys::KeyRing;
 use crate::kv;
 use crate::metrics::Metrics;
+use crate::outbound::Outbound;
 use crate::registry::Registry;
 use crate::secrets::Vault;
 use crate::tasks::history::History;
 use crate::tasks::kv_expiry::ExpirySignal;
 use crate::tasks::refusals::{Refusals, STRANGER};
+use crate::topics::Topics;
 use async_trait::async_trait;
 use picloud_model::audit::{Act, RefusedAct};
 use picloud_model::clock::{Clock, UnixMs};
@@ -22,6 +34,7 @@ use picloud_model::protocol::{
 use picloud_model::scope::Scope;
 use picloud_model::script::{ModuleVersion, ScriptKind};
 use picloud_orchestrator::supervisor::{Host, HostError, LostRun};
+use picloud_store::blobs::Blobs;
 use picloud_store::{Store, StoreError};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +46,10 @@ pub const QUARANTINE_AFTER_CRASHES: u32 = 3;
 pub struct StoreHost {
     /// Where everything durable is.
     pub store: Arc<dyn Store>,
+    /// The bytes of files.
+    pub blobs: Blobs,
+    /// What signed URLs of files need.
+    pub signed: Arc<crate::files::Signed>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// The live apps.
@@ -49,6 +66,12 @@ pub struct StoreHost {
     pub keys: Arc<KeyRing>,
     /// What was refused, for the audit log.
     pub refusals: Refusals,
+    /// Requests to somebody else's servers.
+    pub outbound: Arc<Outbound>,
+    /// Whoever listens to topics right now.
+    pub topics: Topics,
+    /// Where runs come from that this appliance started.
+    pub causes: Causes,
     /// This machine's name.
     pub node: String,
 }
@@ -58,10 +81,14 @@ impl Host for StoreHost {
     async fn call(
         &self,
         caller: Caller,
-        _kept_by_the_channel: Duration,
+        deadline: Duration,
         request: ServiceRequest,
     ) -> Result<ServiceReply, ServiceFailure> {
-        self.answer(caller, request).await
+        match request {
+            ServiceRequest::AsyncState(id) => self.async_state(id).await,
+            ServiceRequest::Signed(request) => self.signed(request).await,
+            request => self.answer(caller, deadline, request).await,
+        }
     }
 
     async fn snapshot(&self) -> Result<Snapshot, HostError> {
@@ -102,7 +129,12 @@ impl Host for StoreHost {
 }
 
 impl StoreHost {
-    async fn answer(&self, caller: Caller, request: ServiceRequest) -> Result<ServiceReply, ServiceFailure> {
+    async fn answer(
+        &self,
+        caller: Caller,
+        deadline: Duration,
+        request: ServiceRequest,
+    ) -> Result<ServiceReply, ServiceFailure> {
         let Some(app) = self.registry.app(caller.app) else {
             return Err(failure(Code::NotFound, "the app of this run does not exist any more"));
         };
@@ -112,10 +144,11 @@ impl StoreHost {
                 let now = self.clock.now_ms();
                 let expires_at = kv::expires_at(&request, now);
                 let bytes = kv::bytes_to_write(&request);
-                let reply = self.store.kv(caller.app, request, now).await;
+                let reply = self.store.kv_for(caller.app, request, &self.cause(&app, &caller)).await;
                 let reply = reply.map_err(|error| from_problem(crate::admin::from_store(error)))?;
                 if bytes > 0 && kv::has_written(&reply) {
                     self.metrics.kv_written(&app.name, bytes);
+                    self.metrics.written(&app.name, &caller.script, bytes);
                 }
                 if let Some(at) = expires_at {
                     self.expiry.expires(at);
@@ -143,6 +176,14 @@ impl StoreHost {
                 let read = self.vault.read(caller.app, &app.name, &script, &name).await;
                 read.map(ServiceReply::Secret).map_err(from_problem)
             }
+            ServiceRequest::Publish(publish) => self.publish(&app, &caller, publish).await,
+            ServiceRequest::PublishEphemeral { topic, value } => self.publish_ephemeral(&app, topic, value),
+            ServiceRequest::Timer(request) => self.timer(&app, &caller, request).await,
+            ServiceRequest::Accept(request) => self.accept(&app, &caller, *request).await,
+            ServiceRequest::Files(request) => self.files(&app, &caller, request).await,
+            ServiceRequest::Http(call) => self.http(&app, call, deadline).await,
+            // These need no app: what they show names it.
+            ServiceRequest::AsyncState(_) | ServiceRequest::Signed(_) => unreachable!("answered above"),
         }
     }
 
@@ -202,7 +243,7 @@ impl StoreHost {
         problem.execution_id = Some(run.execution_id);
         Execution {
             id: run.execution_id,
-            root_id: run.execution_id,
+            root_id: run.root_execution_id,
             app_id: run.app,
             app: self.app_name(run.app),
             script: run.script,
@@ -217,6 +258,11 @@ impl StoreHost {
             error_json: serde_json::to_string(&problem).unwrap_or_default(),
             logs: Vec::new(),
             logs_dropped: 0,
+            trigger_depth: run.trigger_depth,
+            trigger: run.trigger,
+            attempt: run.attempt,
+            result_json: String::new(),
+            input_json: String::new(),
         }
     }
 }

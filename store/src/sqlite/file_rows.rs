@@ -1,0 +1,113 @@
+//! Rows of files, read; and their pages, by name and then by id.
+
+use super::apps::rows_max;
+use super::error::JobResult;
+use crate::cursor::{self, List};
+use crate::{FileRow, FileWithBlob, StoreError, StoredBlob};
+use picloud_model::file::{File, FileQuery};
+use picloud_model::hash::ContentHash;
+use picloud_model::ids::{AppId, FileId};
+use picloud_model::page::Page;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use uuid::Uuid;
+
+/// Bytes of a checksum.
+const CHECKSUM_BYTES: usize = 32;
+/// Bytes of an id, at the end of a cursor.
+const ID_BYTES: usize = 16;
+
+/// The columns of [`file_from_row`], in its order.
+macro_rules! select_file {
+    ($more:literal, $rest:literal) => {
+        concat!(
+            "SELECT id, name, content_type, size_bytes, sha256, version, created_at, updated_at, metadata",
+            $more,
+            " FROM files WHERE app_id = ?1 AND collection = ?2 ",
+            $rest
+        )
+    };
+}
+
+/// One file.
+pub(super) fn file(conn: &Connection, app: AppId, collection: &str, id: FileId) -> JobResult<Option<FileWithBlob>> {
+    let mut select = conn.prepare_cached(select_file!(", blob_id, pieces", "AND id = ?3"))?;
+    let found = select.query_row(params![app.0, collection, id.0.into_bytes()], |row| {
+        let file = file_from_row(row)?;
+        let pieces: Vec<u8> = row.get("pieces")?;
+        let pieces = pieces
+            .chunks_exact(CHECKSUM_BYTES)
+            .map(|piece| ContentHash(piece.try_into().expect("a chunk has its size")));
+        let blob = StoredBlob {
+            id: Uuid::from_bytes(row.get("blob_id")?),
+            size_bytes: file.size,
+            sha256: file.sha256,
+            pieces: pieces.collect(),
+        };
+        Ok(FileWithBlob { file, blob })
+    });
+    Ok(found.optional()?)
+}
+
+/// Checksums as they are kept.
+pub(super) fn pieces_bytes(blob: &StoredBlob) -> Vec<u8> {
+    blob.pieces.iter().flat_map(|ContentHash(piece)| *piece).collect()
+}
+
+fn file_from_row(row: &Row<'_>) -> rusqlite::Result<File> {
+    Ok(File {
+        id: FileId(Uuid::from_bytes(row.get(0)?)),
+        name: row.get(1)?,
+        content_type: row.get(2)?,
+        size: row.get::<_, i64>(3)?.unsigned_abs(),
+        sha256: ContentHash(row.get(4)?),
+        version: row.get(5)?,
+        created_at: row.get(6)?,
+        updated_at: row.get(7)?,
+        metadata: row.get(8)?,
+    })
+}
+
+/// The page that `query` asks for.
+pub(super) fn page(conn: &Connection, app: AppId, collection: &str, query: &FileQuery) -> JobResult<Page<File>> {
+    let (name, id) = begin(query)?;
+    let items_max = cursor::page_items(Some(query.limit));
+    let mut select = conn.prepare_cached(select_file!("", "AND (name, id) > (?3, ?4) ORDER BY name, id LIMIT ?5"))?;
+    let mut rows = select.query(params![app.0, collection, name, id, rows_max(items_max)])?;
+    let mut files = Vec::new();
+    while let Some(row) = rows.next()? {
+        let file = file_from_row(row)?;
+        if !file.name.starts_with(&query.prefix) {
+            break;
+        }
+        files.push(file);
+    }
+    Ok(cursor::page(files, items_max, List::Files, |last| [last.name.as_bytes(), last.id.0.as_bytes()].concat()))
+}
+
+/// What stands right before the page.
+fn begin(query: &FileQuery) -> Result<(String, Vec<u8>), StoreError> {
+    let Some(text) = &query.cursor else { return Ok((query.prefix.clone(), Vec::new())) };
+    let mut name = cursor::decode(List::Files, text)?;
+    let at = name.len().checked_sub(ID_BYTES).ok_or(StoreError::BadCursor)?;
+    let id = name.split_off(at);
+    let name = String::from_utf8(name).map_err(|_not_utf8| StoreError::BadCursor)?;
+    if name.starts_with(&query.prefix) { Ok((name, id)) } else { Err(StoreError::BadCursor) }
+}
+
+/// Files of all apps by their blob's id, those after `after`.
+pub(super) fn by_blob(conn: &Connection, after: Option<Uuid>, files_max: u32) -> JobResult<Vec<FileRow>> {
+    let mut select = conn.prepare_cached(
+        "SELECT app_id, collection, id, blob_id, size_bytes FROM files WHERE blob_id > ?1 ORDER BY blob_id LIMIT ?2",
+    )?;
+    let after = after.map_or_else(Vec::new, |id| id.as_bytes().to_vec());
+    let rows = select.query_map(params![after, files_max], |row| {
+        Ok(FileRow {
+            app: AppId(row.get(0)?),
+            collection: row.get(1)?,
+            id: FileId(Uuid::from_bytes(row.get(2)?)),
+            blob: Uuid::from_bytes(row.get(3)?),
+            size_bytes: row.get::<_, i64>(4)?.unsigned_abs(),
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}

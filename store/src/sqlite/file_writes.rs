@@ -1,0 +1,199 @@
+//! Changes of files: the row, the app's total, the event's deliveries and, by hand, the audit entry, in one transaction.
+
+use super::DataTx;
+use super::apps::name_of;
+use super::audit_rows::{Noted, note};
+use super::emit::{Happened, emit};
+use super::error::JobResult;
+use super::file_rows::{file, pieces_bytes};
+use super::files::files_bytes;
+use crate::{FileChange, FileExpected, FileWrite, StoreError, StoredBlob};
+use picloud_model::audit::Act;
+use picloud_model::event::Cause;
+use picloud_model::file::{File, NewFile};
+use picloud_model::ids::{AppId, FileId};
+use picloud_model::trigger::Op;
+use rusqlite::params;
+use serde_json::{Value, json};
+
+/// On whose behalf: of a run, or by somebody's hand.
+struct Of<'a> {
+    app: AppId,
+    collection: &'a str,
+    cause: &'a Cause,
+    act: Option<&'a Act>,
+}
+
+/// Makes a file.
+pub(super) fn create(
+    tx: &mut DataTx<'_>,
+    app: AppId,
+    write: FileWrite,
+    cause: &Cause,
+    act: Option<&Act>,
+) -> JobResult<File> {
+    let FileWrite { collection, id, file: NewFile { name, content_type, metadata }, blob, quota_bytes } = write;
+    resize(tx, app, 0, blob.size_bytes, quota_bytes)?;
+    let made = File {
+        id,
+        name,
+        content_type,
+        size: blob.size_bytes,
+        sha256: blob.sha256,
+        version: tx.state.versions.draw(tx.conn)?,
+        created_at: cause.at,
+        updated_at: cause.at,
+        metadata,
+    };
+    let mut insert = tx.conn.prepare_cached(
+        "INSERT INTO files (app_id, id, collection, name, content_type, size_bytes, sha256, pieces, blob_id, version,
+                            created_at, updated_at, metadata)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12)",
+    )?;
+    insert.execute(params![
+        app.0,
+        id.0.into_bytes(),
+        collection,
+        made.name,
+        made.content_type,
+        stored_size(made.size),
+        made.sha256.0,
+        pieces_bytes(&blob),
+        blob.id.into_bytes(),
+        made.version,
+        cause.at,
+        made.metadata
+    ])?;
+    tell(tx, &Of { app, collection: &collection, cause, act }, None, Some(&made))?;
+    Ok(made)
+}
+
+/// Changes a file; `None` where it is not there.
+pub(super) fn update(
+    tx: &mut DataTx<'_>,
+    app: AppId,
+    change: FileChange,
+    cause: &Cause,
+    act: Option<&Act>,
+) -> JobResult<Option<File>> {
+    let FileChange { collection, id, expected, patch, blob, quota_bytes } = change;
+    let Some(found) = file(tx.conn, app, &collection, id)? else { return Ok(None) };
+    check(expected, &found.file)?;
+    let before = found.file;
+    let blob = blob.unwrap_or(found.blob);
+    resize(tx, app, before.size, blob.size_bytes, quota_bytes)?;
+    let after = File {
+        id,
+        name: patch.name.unwrap_or_else(|| before.name.clone()),
+        content_type: patch.content_type.unwrap_or_else(|| before.content_type.clone()),
+        size: blob.size_bytes,
+        sha256: blob.sha256,
+        version: tx.state.versions.draw(tx.conn)?,
+        created_at: before.created_at,
+        updated_at: cause.at,
+        metadata: patch.metadata.unwrap_or_else(|| before.metadata.clone()),
+    };
+    put(tx, app, &after, &blob)?;
+    tell(tx, &Of { app, collection: &collection, cause, act }, Some(&before), Some(&after))?;
+    Ok(Some(after))
+}
+
+fn put(tx: &DataTx<'_>, app: AppId, after: &File, blob: &StoredBlob) -> JobResult<()> {
+    let mut update = tx.conn.prepare_cached(
+        "UPDATE files SET name = ?3, content_type = ?4, size_bytes = ?5, sha256 = ?6, pieces = ?7, blob_id = ?8,
+                          version = ?9, updated_at = ?10, metadata = ?11
+         WHERE app_id = ?1 AND id = ?2",
+    )?;
+    update.execute(params![
+        app.0,
+        after.id.0.into_bytes(),
+        after.name,
+        after.content_type,
+        stored_size(after.size),
+        after.sha256.0,
+        pieces_bytes(blob),
+        blob.id.into_bytes(),
+        after.version,
+        after.updated_at,
+        after.metadata
+    ])?;
+    Ok(())
+}
+
+/// Removes a file; answers whether it was there.
+pub(super) fn delete(
+    tx: &mut DataTx<'_>,
+    app: AppId,
+    (collection, id): (&str, FileId),
+    expected: FileExpected,
+    cause: &Cause,
+    act: Option<&Act>,
+) -> JobResult<bool> {
+    let Some(found) = file(tx.conn, app, collection, id)? else { return Ok(false) };
+    check(expected, &found.file)?;
+    resize(tx, app, found.file.size, 0, u64::MAX)?;
+    let mut delete = tx.conn.prepare_cached("DELETE FROM files WHERE app_id = ?1 AND id = ?2")?;
+    delete.execute(params![app.0, id.0.into_bytes()])?;
+    tell(tx, &Of { app, collection, cause, act }, Some(&found.file), None)?;
+    Ok(true)
+}
+
+fn check(expected: FileExpected, file: &File) -> Result<(), StoreError> {
+    match expected {
+        FileExpected::Version(expected) if expected != file.version => {
+            Err(StoreError::Stale { expected, actual: file.version })
+        }
+        FileExpected::Sha256(expected) if expected != file.sha256 => {
+            Err(StoreError::OtherBytes { expected, actual: file.sha256 })
+        }
+        FileExpected::Anything | FileExpected::Version(_) | FileExpected::Sha256(_) => Ok(()),
+    }
+}
+
+/// Takes a file's old size off the app's total and adds its new one. Whoever is above the quota may still shrink.
+fn resize(tx: &DataTx<'_>, app: AppId, old_bytes: u64, new_bytes: u64, quota_bytes: u64) -> JobResult<()> {
+    let used_bytes = files_bytes(tx.conn, app)?;
+    let total = used_bytes.saturating_sub(old_bytes).saturating_add(new_bytes);
+    if new_bytes > old_bytes && total > quota_bytes {
+        return Err(StoreError::Quota { used_bytes, limit_bytes: quota_bytes }.into());
+    }
+    if old_bytes != new_bytes {
+        let mut upsert = tx.conn.prepare_cached(
+            "INSERT INTO file_totals (app_id, size_bytes) VALUES (?1, ?2)
+             ON CONFLICT (app_id) DO UPDATE SET size_bytes = excluded.size_bytes",
+        )?;
+        upsert.execute(params![app.0, stored_size(total)])?;
+    }
+    Ok(())
+}
+
+fn stored_size(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+/// Starts whatever waits for this, and writes it down where it was done by hand.
+fn tell(tx: &mut DataTx<'_>, of: &Of<'_>, before: Option<&File>, after: Option<&File>) -> JobResult<()> {
+    let (op, word, file) = match (before, after) {
+        (None, Some(made)) => (Op::Insert, "create", made),
+        (Some(_before), Some(changed)) => (Op::Update, "update", changed),
+        (Some(gone), None) => (Op::Delete, "delete", gone),
+        (None, None) => return Ok(()),
+    };
+    let happened = Happened::Files { op, collection: of.collection, name: &file.name };
+    emit(tx, of.app, of.cause, &happened, of.cause.at, || {
+        json!({ "op": word, "collection": of.collection, "file": file }).to_string().into_bytes()
+    })?;
+    let Some(act) = of.act else { return Ok(()) };
+    let (app, target) = (name_of(tx.conn, of.app)?, format!("{}/{}", of.collection, file.id));
+    let action = format!("file.{word}");
+    let (before, after) = (before.map(shown), after.map(shown));
+    note(tx, act, Noted { action: &action, app: Some(&app), target: &target, before, after })
+}
+
+/// As the audit log shows a file.
+fn shown(file: &File) -> Value {
+    json!({
+        "name": file.name, "content_type": file.content_type, "size": file.size, "sha256": file.sha256,
+        "version": file.version,
+    })
+}
