@@ -10,7 +10,7 @@ use picloud_model::bundle::Bundle;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use support::{Appliance, Reply};
+use support::{Appliance, Reply, until};
 
 /// An example, running.
 struct Example {
@@ -242,4 +242,94 @@ fn api_creates_reads_changes_lists_and_deletes_and_says_what_is_wrong() {
         assert_eq!(example.get(&format!("/tasks?{wrong}")).status, 422, "{wrong}");
     }
     assert_eq!(example.get("/tasks?cursor=nonsense").status, 400);
+}
+
+#[test]
+fn orders_are_paid_and_shipped_by_events_and_a_stuck_one_can_be_mended_and_sent_again() {
+    let example = Example::start("orders");
+    let order = |customer: &str, card: &str| {
+        let (status, taken) =
+            example.json("POST", "/orders", &json!({"customer": customer, "item": "lamp", "card": card}));
+        assert_eq!((status, &taken["state"]), (202, &json!("new")), "{taken}");
+        format!("/orders/{}", taken["id"].as_str().unwrap())
+    };
+    let shipped = |path: &str| example.get(path).json()["state"] == "shipped";
+    let good = order("ada", "4711");
+    until("the order is shipped", || shipped(&good));
+    assert!(example.get(&good).json().get("card").is_none());
+
+    let declined = order("eve", "declined");
+    let busy = order("bob", "busy");
+    until("both are problems", || example.get("/problems").json().as_array().unwrap().len() == 2);
+    let problems = example.get("/problems").json();
+    let of = |path: &str| {
+        let id = path.rsplit('/').next().unwrap();
+        problems.as_array().unwrap().iter().find(|problem| problem["order"] == id).unwrap().clone()
+    };
+    assert_eq!(of(&declined)["attempts"], 1, "what is terminal is not tried again");
+    assert_eq!(of(&busy)["attempts"], 3);
+    assert!(of(&busy)["why"].as_str().unwrap().contains("busy"));
+
+    // The service is back: the order gets another card, and its event is sent again.
+    let id = busy.rsplit('/').next().unwrap();
+    let path = format!("/apps/orders/kv/orders/{id}");
+    let mut stored = example.appliance.admin("GET", &path, "").json();
+    stored["card"] = json!("4712");
+    assert_eq!(example.appliance.admin("PUT", &path, &stored.to_string()).status, 200);
+    let letters = example.appliance.admin("GET", "/apps/orders/dead-letters?trigger=pay", "").json();
+    assert_eq!(letters["items"].as_array().unwrap().len(), 2, "{letters:#}");
+    let retried = example.appliance.admin("POST", "/apps/orders/dead-letters/retry", r#"{"trigger": "pay"}"#);
+    assert_eq!(retried.status, 202, "{}", retried.text());
+    until("the mended order is shipped", || shipped(&busy));
+    for (body, status) in [("no json", 400), ("{}", 422), (r#"{"customer":"a","item":"b","card":7}"#, 422)] {
+        assert_eq!(example.ask("POST", "/orders", &[], body).status, status, "{body}");
+    }
+}
+
+#[test]
+fn photobox_keeps_pictures_indexes_them_by_events_and_shows_them_for_a_minute() {
+    let example = Example::start("photobox");
+    let picture = "not really a picture";
+    let sent = example.ask("POST", "/photos?name=cat.jpg", &[("content-type", "image/jpeg")], picture);
+    assert_eq!(sent.status, 201, "{}", sent.text());
+    let path = sent.header("location").strip_prefix("/photobox").unwrap().to_owned();
+    until("it is in the album", || example.get("/photos").json().as_array().unwrap().len() == 1);
+    let album = example.get("/photos").json();
+    assert_eq!((&album[0]["name"], &album[0]["bytes"]), (&json!("cat.jpg"), &json!(picture.len())));
+    let shown = example.get(&path);
+    assert_eq!(shown.status, 302, "{}", shown.text());
+    let bytes = example.appliance.get(shown.header("location"));
+    assert_eq!((bytes.status, bytes.text().as_str()), (200, picture));
+    assert_eq!(example.ask("DELETE", &path, &[], "").status, 204);
+    until("it is gone from the album", || example.get("/photos").json() == json!([]));
+    assert_eq!(example.get(&path).status, 404);
+    assert_eq!(example.ask("POST", "/photos", &[("content-type", "text/html")], "<p>").status, 422);
+}
+
+#[test]
+fn report_turns_the_counters_into_a_report_when_its_schedule_is_fired() {
+    let example = Example::start("report");
+    for page in ["home", "home", "about"] {
+        assert_eq!(example.ask("POST", &format!("/visit/{page}"), &[], "").status, 200);
+    }
+    let trigger = example.appliance.admin("GET", "/apps/report/triggers/nightly", "").json();
+    assert!(trigger["next_at"].is_string(), "{trigger:#}");
+    assert_eq!(example.appliance.admin("POST", "/apps/report/triggers/nightly/fire", "{}").status, 202);
+    until("there is a report", || example.get("/reports").json().as_array().unwrap().len() == 1);
+    let report = example.get("/reports").json();
+    assert_eq!(report[0]["pages"], json!({"home": 2, "about": 1}), "{report:#}");
+    assert_eq!(report[0]["total"], 3);
+    assert_eq!(example.ask("POST", "/visit/home", &[], "").json()["visits"], 1, "it counts from the beginning");
+}
+
+#[test]
+fn sensors_settle_on_the_last_value_of_a_burst() {
+    let example = Example::start("sensors");
+    for value in [20, 21, 22] {
+        assert_eq!(example.json("POST", "/readings/kitchen", &json!({"value": value})).0, 202);
+    }
+    until("the sensor settles", || example.get("/readings/kitchen").json()["settled"] == 22);
+    assert_eq!(example.get("/readings/kitchen").json()["count"], 1, "the burst counts once");
+    let timers = || example.appliance.admin("GET", "/apps/sensors/timers", "").json()["items"].clone();
+    until("no timer is left", || timers() == json!([]));
 }
