@@ -10,7 +10,9 @@ pub(crate) const NEEDED: &[(&str, &str)] = &[
     ("gcc", "compiles the bundled SQLite, and links"),
     ("git", "tidy and the tests run in a clone"),
     ("libc6-dev", "the headers that SQLite includes"),
+    ("mount", "a small file system that a test fills"),
     ("python3-venv", "a place for schemathesis, which tries the admin API"),
+    ("strace", "makes the disk fail under a running appliance"),
 ];
 
 /// Prints the list and installs what is missing; does nothing where all is there.
