@@ -36,6 +36,18 @@ pub(crate) fn watch(socket: &Path) -> Result<UnixStream> {
     Ok(stream)
 }
 
+/// Listens to what is published on `topic` of the app `default` for whoever listens, and answers the open stream.
+pub(crate) fn listen(socket: &Path, topic: &str) -> Result<UnixStream> {
+    let mut stream = connect(socket)?;
+    let head = format!("GET /api/v1/apps/default/topics?topic={topic} HTTP/1.1\r\nhost: localhost\r\n\r\n");
+    stream.write_all(head.as_bytes())?;
+    stream.set_read_timeout(Some(HEAD_WAIT))?;
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).context("read the head of the stream")?;
+    ensure!(&head == b"HTTP/1.1 200", "the stream was answered with {}", String::from_utf8_lossy(&head));
+    Ok(stream)
+}
+
 fn connect(socket: &Path) -> Result<UnixStream> {
     UnixStream::connect(socket).with_context(|| format!("connect to `{}`", socket.display()))
 }

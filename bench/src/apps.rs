@@ -3,6 +3,7 @@
 use crate::load::request;
 use picloud_model::bundle::Bundle;
 use picloud_model::route::{RouteAuth, RouteSpec};
+use picloud_model::trigger::{TriggerKind, TriggerSpec};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -19,6 +20,24 @@ for number in body.numbers { sum += number; }
 const COUNT: &str = "#{count: kv::collection(\"counters\").incr(ctx.request.params.key, 1)}\n";
 /// Computes for some 10 ms.
 const FIB: &str = "fn fib(n) { if n < 2 { n } else { fib(n - 1) + fib(n - 2) } }\n#{fib: fib(20)}\n";
+
+/// Publishes and answers: the event is on the disk by then.
+const EMIT: &str = "pubsub::publish(\"work\", ctx.request.params.key);\n#{ok: true}\n";
+/// What the event starts: a durable change.
+const EFFECT: &str = "kv::collection(\"effects\").incr(ctx.event.value, 1)\n";
+/// How many effects there are.
+const EFFECTS: &str = "\
+let sum = 0;
+for entry in kv::collection(\"effects\").list(#{limit: 1000}).entries { sum += entry.value; }
+#{effects: sum}
+";
+/// What the lone event starts: the same change, and a word to whoever listens.
+const TELL: &str = "\
+kv::collection(\"told\").incr(ctx.event.value, 1);
+pubsub::publish_ephemeral(\"told\", ctx.event.value);
+";
+/// Publishes what `tell` is started by.
+const ASK: &str = "pubsub::publish(\"ask\", ctx.request.params.key);\n#{ok: true}\n";
 
 /// Numbers in the JSON body.
 const NUMBERS: i64 = 20;
@@ -52,6 +71,40 @@ pub(crate) fn closed() -> Bundle {
     let mut bundle = standard();
     bundle.routes.push(RouteSpec { auth: RouteAuth::Key, ..route("/closed", "hello") });
     bundle
+}
+
+/// The app `default` whose requests publish and whose events have durable effects, as the raw server's do.
+pub(crate) fn events() -> Bundle {
+    let mut bundle = app("default");
+    for (path, script, source) in
+        [("/event/{key}", "emit", EMIT), ("/effects", "effects", EFFECTS), ("/ask/{key}", "ask", ASK)]
+    {
+        bundle.scripts.insert(script.to_owned(), source.to_owned());
+        bundle.routes.push(route(path, script));
+    }
+    for (topic, script, source) in [("work", "effect", EFFECT), ("ask", "tell", TELL)] {
+        bundle.scripts.insert(script.to_owned(), source.to_owned());
+        let mut trigger = TriggerSpec::new(script, TriggerKind::Pubsub, script);
+        trigger.topic = Some(topic.to_owned());
+        bundle.triggers.push(trigger);
+    }
+    bundle
+}
+
+/// An app with so many schedules that are due tomorrow (or in a month, on the first).
+pub(crate) fn schedules(count: usize) -> Bundle {
+    let mut bundle = standard();
+    bundle.scripts.insert("tick".to_owned(), "()".to_owned());
+    for number in 0..count {
+        let mut trigger = TriggerSpec::new(&format!("tick-{number}"), TriggerKind::Cron, "tick");
+        trigger.schedule = Some("0 0 1 * *".to_owned());
+        bundle.triggers.push(trigger);
+    }
+    bundle
+}
+
+pub(crate) fn event_requests() -> Arc<Vec<Vec<u8>>> {
+    Arc::new((0..KEYS).map(|key| request("POST", &format!("/event/{key}"), b"")).collect())
 }
 
 pub(crate) fn hello_requests() -> Arc<Vec<Vec<u8>>> {

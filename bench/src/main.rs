@@ -47,6 +47,14 @@ enum Bench {
     Json,
     /// Add 1 to a durable key and answer it.
     Counter,
+    /// A request whose event has a durable effect outside it, from end to end.
+    Events,
+    /// What 1 000 schedules cost that are not due.
+    Schedules {
+        /// How long to watch.
+        #[arg(long, default_value_t = 60)]
+        seconds: u64,
+    },
     /// Hello on 8 connections while 4 others compute fib(20).
     Mix,
     /// 10 000 routes in 100 apps against 10 routes.
@@ -69,6 +77,8 @@ enum Bench {
         #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(100_000..))]
         rows: u32,
     },
+    /// A file of 1 GB in and out, against cp, sync and sha256sum.
+    Files,
     /// What an appliance costs while nothing happens.
     Idle {
         /// How long to watch.
@@ -99,8 +109,9 @@ impl Bench {
             Self::All => {
                 let mut rows = Vec::new();
                 let light = [Self::Hello, Self::Json, Self::Counter, Self::Mix, Self::Routes, Self::Start];
-                let control = [Self::Keys, Self::History, Self::HistoryRows { rows: 1_000_000 }];
-                let quiet = [Self::Watch { seconds: 30 }, Self::Idle { seconds: 60 }];
+                let control =
+                    [Self::Events, Self::Files, Self::Keys, Self::History, Self::HistoryRows { rows: 1_000_000 }];
+                let quiet = [Self::Watch { seconds: 30 }, Self::Schedules { seconds: 60 }, Self::Idle { seconds: 60 }];
                 for bench in light.into_iter().chain(control).chain(quiet) {
                     rows.extend(bench.run(setup)?);
                 }
@@ -109,6 +120,8 @@ impl Bench {
             Self::Hello => cases::answer::hello(setup),
             Self::Json => cases::answer::json(setup),
             Self::Counter => cases::counter::run(setup),
+            Self::Events => cases::events::run(setup),
+            Self::Schedules { seconds } => cases::schedules::run(setup, *seconds),
             Self::Mix => cases::mix::run(setup),
             Self::Routes => cases::routes::run(setup),
             Self::Start => cases::start::run(setup),
@@ -116,6 +129,7 @@ impl Bench {
             Self::Watch { seconds } => cases::watch::run(setup, *seconds),
             Self::History => cases::history::run(setup),
             Self::HistoryRows { rows } => cases::history_rows::run(*rows),
+            Self::Files => cases::files::run(setup),
             Self::Idle { seconds } => cases::idle::run(setup, *seconds),
             Self::RawServer { address, store } => raw::serve(*address, store.as_deref()).map(|()| Vec::new()),
         }

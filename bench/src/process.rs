@@ -45,6 +45,11 @@ pub(crate) fn own_cost(pid: u32) -> Result<Cost> {
     cost_of(&[pid])
 }
 
+/// The most memory that `pid` ever held, without its descendants.
+pub(crate) fn peak_rss_bytes(pid: u32) -> Result<u64> {
+    Ok(named(&read(&format!("/proc/{pid}/status"))?, "VmHWM:") * 1024)
+}
+
 fn cost_of(pids: &[u32]) -> Result<Cost> {
     let mut cost = Cost::default();
     for pid in pids {

@@ -46,6 +46,13 @@ impl Row {
         }
     }
 
+    /// `ours` compared with `limit`, of which it is to be at least `goal`.
+    pub(crate) fn share(what: &str, limit: f64, ours: f64, goal: f64) -> Self {
+        let share = ours / limit;
+        let goal_text = format!("≥ {goal} ×");
+        Self { goal: goal_text, holds: Some(share >= goal), ..Self::shown(what, Some(limit), ours) }
+    }
+
     /// A figure without a goal.
     pub(crate) fn shown(what: &str, limit: Option<f64>, ours: f64) -> Self {
         let ratio = limit.map(|limit| format!("{:.2}", ours / limit)).unwrap_or_default();

@@ -2,12 +2,15 @@
 
 pub(crate) mod answer;
 pub(crate) mod counter;
+pub(crate) mod events;
+pub(crate) mod files;
 pub(crate) mod history;
 pub(crate) mod history_rows;
 pub(crate) mod idle;
 pub(crate) mod keys;
 pub(crate) mod mix;
 pub(crate) mod routes;
+pub(crate) mod schedules;
 pub(crate) mod start;
 pub(crate) mod watch;
 
