@@ -407,7 +407,14 @@ pub trait Audit: Send + Sync {
     /// Writes refusals down.
     async fn audit_refusals(&self, refused: Vec<RefusedAct>) -> Result<()>;
     /// Writes down what the appliance did that is no change of the store: a backup, a start.
-    async fn audit_done(&self, act: &Act, action: &str, target: &str, after: serde_json::Value) -> Result<()>;
+    async fn audit_done(
+        &self,
+        act: &Act,
+        app: Option<&str>,
+        action: &str,
+        target: &str,
+        after: serde_json::Value,
+    ) -> Result<()>;
     /// Checks the whole chain.
     async fn verify_audit(&self) -> Result<AuditVerdict>;
     /// The number of the newest committed entry; changes after every commit that added any, whoever waited for it.

@@ -107,7 +107,7 @@ impl Contents {
         })?;
         // Before a byte of it goes anywhere: whoever takes all of it but the end has it, too.
         let after = serde_json::json!({ "files": files.len(), "bytes": size_bytes });
-        store.audit_done(act, "backup.take", &rfc3339(act.at), after).await?;
+        store.audit_done(act, None, "backup.take", &rfc3339(act.at), after).await?;
         Ok(Self { files, size_bytes, created_at: act.at, node, _copies: copies, _kept: kept, _turn: turn })
     }
 }

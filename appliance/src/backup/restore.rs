@@ -210,7 +210,7 @@ async fn check(
     let verdict = store.verify_audit().await?;
     let taken_at = rfc3339(manifest.created_at);
     let after = serde_json::json!({ "taken_at": taken_at, "node": manifest.node, "files": manifest.files.len() });
-    store.audit_done(act, "backup.restore", &taken_at, after).await?;
+    store.audit_done(act, None, "backup.restore", &taken_at, after).await?;
     // Closing the store writes everything into its files.
     drop(store);
     let lock = into.join("lock");

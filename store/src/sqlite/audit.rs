@@ -67,11 +67,19 @@ impl Audit for SqliteStore {
         .await
     }
 
-    async fn audit_done(&self, act: &Act, action: &str, target: &str, after: serde_json::Value) -> Result<()> {
+    async fn audit_done(
+        &self,
+        act: &Act,
+        app: Option<&str>,
+        action: &str,
+        target: &str,
+        after: serde_json::Value,
+    ) -> Result<()> {
         let (act, action, target) = (act.clone(), action.to_owned(), target.to_owned());
+        let app = app.map(str::to_owned);
         self.write(move |tx| {
             let after = Some(after).filter(|after| !after.is_null());
-            note(tx, &act, Noted { action: &action, app: None, target: &target, before: None, after })
+            note(tx, &act, Noted { action: &action, app: app.as_deref(), target: &target, before: None, after })
         })
         .await
     }

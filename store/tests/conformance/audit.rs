@@ -136,7 +136,7 @@ pub(crate) async fn keys_values_secrets_and_deploys_are_noted_too(store: Arc<dyn
         store.delete_key(made.id, &act).await.unwrap();
         store.delete_app(app, None, &act).await.unwrap();
     }
-    store.audit_done(&act, "backup.take", "kitchen.tar", serde_json::json!({"files": 2})).await.unwrap();
+    store.audit_done(&act, None, "backup.take", "kitchen.tar", serde_json::json!({"files": 2})).await.unwrap();
     assert_eq!(
         noted(&*store, 0).await,
         [
@@ -277,7 +277,7 @@ pub(crate) async fn an_entry_is_bounded(store: Arc<dyn Store>) {
 /// However the code that hashes is built: a log that was written before must still verify.
 pub(crate) async fn the_hash_of_an_entry_stays_what_it_is(store: Arc<dyn Store>) {
     store
-        .audit_done(&act(), "backup.take", "b.tar", serde_json::json!({"z": 1, "a": {"c": 2, "b": 1.5}}))
+        .audit_done(&act(), None, "backup.take", "b.tar", serde_json::json!({"z": 1, "a": {"c": 2, "b": 1.5}}))
         .await
         .unwrap();
     let entry = &entries(&*store).await[0];

@@ -116,7 +116,7 @@ async fn the_oldest_entries_go_above_the_bound_and_the_rest_still_verifies() {
     let settings = OpenSettings { audit_entries_max: 400, ..OpenSettings::new(dir.path()) };
     let store = open_with(settings.clone()).await.unwrap();
     for number in 0..1_000 {
-        store.audit_done(&act(), "backup.take", &number.to_string(), serde_json::Value::Null).await.unwrap();
+        store.audit_done(&act(), None, "backup.take", &number.to_string(), serde_json::Value::Null).await.unwrap();
     }
     let verdict = store.verify_audit().await.unwrap();
     assert!(verdict.intact, "{verdict:?}");

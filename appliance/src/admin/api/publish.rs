@@ -57,6 +57,6 @@ pub(in crate::admin) async fn publish(
     let published = asked.store.publish(asked.app.id, publish, &cause).await?;
     let (event_id, deliveries) = (published.event, published.deliveries);
     let after = serde_json::json!({ "event_id": event_id, "deliveries": deliveries });
-    asked.store.audit_done(&act, "event.publish", &format!("{}: {topic}", asked.app.name), after).await?;
+    asked.store.audit_done(&act, Some(&asked.app.name), "event.publish", &topic, after).await?;
     Ok(ok(&Done { event_id, deliveries }))
 }

@@ -56,8 +56,8 @@ pub(in crate::admin) async fn replay(
     if !input.dry_run {
         // Before it runs: what it does is done even where its answer never comes.
         let after = serde_json::json!({ "execution_id": execution_id, "version": input.version });
-        let target = format!("{}: {} of {}", asked.app.name, earlier.script, earlier.id);
-        asked.store.audit_done(&asked.act(), "execution.replay", &target, after).await?;
+        let target = format!("{} of {}", earlier.script, earlier.id);
+        asked.store.audit_done(&asked.act(), Some(&asked.app.name), "execution.replay", &target, after).await?;
     }
     Ok(ok(&run_by_hand(&asked, request, &asked.app.limits.resolve()).await?))
 }

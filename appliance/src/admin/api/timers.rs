@@ -38,7 +38,7 @@ pub(in crate::admin) async fn delete(
     if !cancelled {
         return Err(Problem::not_found("timer", format_args!("{timer}` of app `{}", asked.app.name)).into());
     }
-    let target = format!("{}: {timer}", asked.app.name);
-    asked.store.audit_done(&asked.act(), "timer.cancel", &target, serde_json::Value::Null).await?;
+    let (act, app) = (asked.act(), Some(asked.app.name.as_str()));
+    asked.store.audit_done(&act, app, "timer.cancel", &timer, serde_json::Value::Null).await?;
     Ok(done())
 }
