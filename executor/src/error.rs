@@ -5,6 +5,7 @@
 //!   since Rhai wraps errors of callbacks in catchable ones.
 //! - [`RunError`]: how a run failed, as its caller sees it.
 
+use crate::context::Timeout;
 use crate::run_state::RunState;
 use picloud_model::problem::{Code, Problem, ScriptPosition};
 use picloud_model::protocol::ServiceFailure;
@@ -79,10 +80,7 @@ pub enum Stop {
         value: u64,
     },
     /// Its time was up.
-    Deadline {
-        /// How long it had.
-        timeout_ms: u64,
-    },
+    Deadline(Timeout),
     /// `scripts::call` within `scripts::call`, deeper than `trigger_depth`.
     Loop {
         /// `a → b → a`.
@@ -105,10 +103,10 @@ impl Stop {
                     .limit(name, *value)
                     .hint(limit_hint(name))
             }
-            Self::Deadline { timeout_ms } => {
-                Problem::new(Code::Deadline, format!("the run took longer than its {timeout_ms} ms"))
-                    .limit("timeout_ms", *timeout_ms)
-                    .hint("do less in one run, or raise `timeout_ms` in [limits] of app.toml")
+            Self::Deadline(Timeout { limit, ms }) => {
+                Problem::new(Code::Deadline, format!("the run took longer than its {ms} ms"))
+                    .limit(limit, *ms)
+                    .hint(format!("do less in one run, or raise `{limit}` in [limits] of app.toml"))
             }
             Self::Loop { chain, value } => Problem::new(
                 Code::Loop,

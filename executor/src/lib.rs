@@ -26,7 +26,7 @@ mod validate;
 mod verdict;
 
 pub use alloc::RunAllocator;
-pub use context::CallContext;
+pub use context::{CallContext, Timeout};
 pub use engine::stack_bytes_for;
 pub use error::{RunError, Stop};
 pub use event::EventInput;

@@ -207,7 +207,7 @@ impl RunState {
 
     /// The deadline as a reason to stop.
     pub(crate) fn deadline(&self) -> Stop {
-        Stop::Deadline { timeout_ms: self.call.timeout_ms }
+        Stop::Deadline(self.call.timeout)
     }
 
     /// To be called before an allocation of `extra_bytes` or so: ends the run rather than make it when the

@@ -12,7 +12,7 @@ impl RunError {
             Self::Source(failure) => of_code(failure.code),
             Self::Http { status, .. } if *status < 500 => Verdict::Terminal,
             Self::RetryAfter { seconds, .. } => Verdict::RetryAfter { seconds: *seconds },
-            Self::Stopped { stop: Stop::Deadline { .. }, .. } | Self::Http { .. } | Self::Panic => Verdict::Failed,
+            Self::Stopped { stop: Stop::Deadline(_), .. } | Self::Http { .. } | Self::Panic => Verdict::Failed,
             Self::Terminal { .. } | Self::Stopped { .. } | Self::Invalid(_) | Self::BadResponse(_) => Verdict::Terminal,
         }
     }
@@ -29,6 +29,7 @@ fn of_code(code: Code) -> Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::context::Timeout;
     use picloud_model::protocol::ServiceFailure;
 
     #[test]
@@ -45,7 +46,7 @@ mod tests {
             (http(404), Verdict::Terminal),
             (http(429), Verdict::Terminal),
             (http(503), Verdict::Failed),
-            (stopped(Stop::Deadline { timeout_ms: 1 }), Verdict::Failed),
+            (stopped(Stop::Deadline(Timeout { limit: "timeout_ms", ms: 1 })), Verdict::Failed),
             (stopped(Stop::Limit { name: "kv_calls", value: 1 }), Verdict::Terminal),
             (stopped(Stop::Loop { chain: String::new(), value: 8 }), Verdict::Terminal),
             (RunError::Invalid(Vec::new()), Verdict::Terminal),

@@ -11,7 +11,7 @@ mod memory;
 
 use memory::Memory;
 use picloud_executor::services::{AppView, LogSink, ScriptRef, Secrets, Services, Sources};
-use picloud_executor::{CallContext, EventInput, Executor, ExecutorConfig, HttpRequest, RunAllocator, Script};
+use picloud_executor::{CallContext, EventInput, Executor, ExecutorConfig, HttpRequest, RunAllocator, Script, Timeout};
 use picloud_model::clock::ManualClock;
 use picloud_model::execution::LogLine;
 use picloud_model::hash::ContentHash;
@@ -22,7 +22,7 @@ use picloud_model::script::ScriptKind;
 use picloud_model::{Code, Problem};
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 #[global_allocator]
 static ALLOCATOR: RunAllocator = RunAllocator;
@@ -122,8 +122,8 @@ impl Harness {
             root_execution_id: id,
             trigger_depth: 0,
             principal: None,
-            deadline: Instant::now() + Duration::from_millis(limits.timeout_ms),
-            timeout_ms: limits.timeout_ms,
+            deadline: Timeout::of_request(&limits).from(Instant::now()),
+            timeout: Timeout::of_request(&limits),
             limits: Arc::new(limits),
             view: Arc::new(View),
             log: self.lines.clone(),

@@ -3,7 +3,9 @@
 //! One executor for the whole process, as in a worker, so that what one run leaves behind meets the next.
 
 use picloud_executor::services::{AppView, Files, Http, Kv, LogSink, PubSub, ScriptRef, Secrets, Sources, Timers};
-use picloud_executor::{CallContext, EventInput, Executor, ExecutorConfig, HttpRequest, RunReport, Script, Services};
+use picloud_executor::{
+    CallContext, EventInput, Executor, ExecutorConfig, HttpRequest, RunReport, Script, Services, Timeout,
+};
 use picloud_model::execution::LogLine;
 use picloud_model::file::{File, FilesReply, FilesRequest};
 use picloud_model::http_call::{HttpAnswer, HttpCall};
@@ -306,8 +308,8 @@ impl World {
             root_execution_id: execution_id,
             trigger_depth: 0,
             principal: None,
-            deadline: Instant::now() + Duration::from_millis(self.limits.timeout_ms),
-            timeout_ms: self.limits.timeout_ms,
+            deadline: Timeout::of_request(&self.limits).from(Instant::now()),
+            timeout: Timeout::of_request(&self.limits),
             limits: self.limits.clone(),
             view: Arc::new(View(view)),
             log: self.ports.clone(),

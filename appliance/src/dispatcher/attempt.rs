@@ -94,7 +94,7 @@ pub(super) async fn run(parts: Arc<Parts>, delivery: Delivery, place: Place) {
     let (mut result, under_way) = match Parts::asked(&delivery) {
         Ok(asked) => {
             let request = match &asked.input {
-                RunInput::Async(request) => Some(request.id),
+                RunInput::Async { request, .. } => Some(request.id),
                 RunInput::Request(_) | RunInput::Event { .. } => None,
             };
             let origin = Origin { chain: delivery.event.chain.clone(), cause: asked.cause.clone(), request };
@@ -149,7 +149,8 @@ impl Parts {
             let path = request.request.path.split('?').next().unwrap_or_default();
             let cause = format!("async {} {path}", request.request.method);
             let principal = request.principal.clone();
-            return Ok(Asked { input: RunInput::Async(Box::new(request)), principal, cause });
+            let input = RunInput::Async { request: Box::new(request), attempt: delivery.attempt };
+            return Ok(Asked { input, principal, cause });
         }
         let trigger = delivery.trigger.as_ref().map(|(_id, name)| name.clone());
         let json = event.to_json(trigger.as_deref(), delivery.attempt);

@@ -3,7 +3,8 @@
 
 use picloud_executor::services::{AppView, Files, Http, Kv, LogSink, PubSub, ScriptRef, Secrets, Sources, Timers};
 use picloud_executor::{
-    CallContext, EventInput, Executor, ExecutorConfig, HttpRequest, RunReport, Script, Services, stack_bytes_for,
+    CallContext, EventInput, Executor, ExecutorConfig, HttpRequest, RunReport, Script, Services, Timeout,
+    stack_bytes_for,
 };
 use picloud_model::execution::{LogLevel, LogLine};
 use picloud_model::file::{FilesReply, FilesRequest};
@@ -18,7 +19,7 @@ use picloud_model::timer::{TimerReply, TimerRequest};
 use picloud_model::{AppId, Code, ContentHash, ExecutionId, ManualClock};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// 2026-01-02T03:04:05.678Z.
 pub const NOW_MS: i64 = 1_767_323_045_678;
@@ -182,8 +183,8 @@ impl TestApp {
             root_execution_id: execution_id,
             trigger_depth: 0,
             principal: None,
-            deadline: Instant::now() + Duration::from_millis(self.limits.timeout_ms),
-            timeout_ms: self.limits.timeout_ms,
+            deadline: Timeout::of_request(&self.limits).from(Instant::now()),
+            timeout: Timeout::of_request(&self.limits),
             limits: Arc::new(self.limits.clone()),
             view: Arc::new(view),
             log: ports.clone(),

@@ -48,8 +48,13 @@ pub enum RunInput {
         /// Counting from 1, for the record.
         attempt: u32,
     },
-    /// A request that a client does not wait for: with everything known; its deadline is `triggered_timeout_ms`.
-    Async(Box<NewAsyncRequest>),
+    /// A request that a client does not wait for; the run's deadline is `triggered_timeout_ms`.
+    Async {
+        /// With everything that was known of it.
+        request: Box<NewAsyncRequest>,
+        /// Counting from 1, for the record.
+        attempt: u32,
+    },
 }
 
 /// The request of a [`RunRequest`].
@@ -62,7 +67,7 @@ pub struct RunHttp {
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
     /// The body.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "crate::bytes_as")]
     pub body: Vec<u8>,
 }
 

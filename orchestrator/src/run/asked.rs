@@ -12,7 +12,7 @@ use crate::live::Live;
 use crate::path::NormalPath;
 use crate::previews::Preview;
 use crate::route_table::Found;
-use picloud_executor::{EventInput, HttpRequest, RunReport, ScriptResponse};
+use picloud_executor::{EventInput, HttpRequest, RunReport, ScriptResponse, Timeout};
 use picloud_model::async_request::NewAsyncRequest;
 use picloud_model::hash::ContentHash;
 use picloud_model::protocol::{AppSnapshot, RunHttp, RunInput, RunRequest, RunResult, ScriptEntry, Verdict};
@@ -60,28 +60,28 @@ impl Runner {
         let permit = self.enter(&run.input).await?;
         let (principal, limits) = (run.principal.take(), &app.limits);
         let cause = run.cause.clone();
-        let (seen, event, asker, timeout_ms) =
+        let (seen, event, asker, timeout) =
             match std::mem::replace(&mut run.input, RunInput::Request(RunHttp::default())) {
                 RunInput::Request(request) => {
                     let request = http_request(live, app, &run.script, request);
-                    (Seen::Request(Arc::new(request)), None, None, limits.timeout_ms)
+                    (Seen::Request(Arc::new(request)), None, None, Timeout::of_request(limits))
                 }
                 RunInput::Event { json, trigger, attempt } => {
                     run.input = RunInput::Event { json: Vec::new(), trigger: trigger.clone(), attempt };
                     let event = EventInput { json };
                     let seen = Seen::Event(EventSeen::of(&event, trigger.unwrap_or_default(), attempt));
-                    (seen, Some(event), None, limits.triggered_timeout_ms)
+                    (seen, Some(event), None, Timeout::of_triggered(limits))
                 }
-                RunInput::Async(request) => {
+                RunInput::Async { request, attempt } => {
                     let (request, asker) = async_request(*request);
-                    (Seen::Request(Arc::new(request)), None, asker, limits.triggered_timeout_ms)
+                    (Seen::Later(Arc::new(request), attempt), None, asker, Timeout::of_triggered(limits))
                 }
             };
         let RunRequest { execution_id, root_execution_id: root_id, trigger_depth, dry_run: dry, .. } = *run;
         let origin = Origin { execution_id, root_id, trigger_depth, cause, seen, client: None };
         let (source, preview) = (run.source.take(), preview.as_deref());
         let principal = principal.or(asker);
-        let order = Order { app, entry: &entry, preview, source, principal, event, timeout_ms, dry, origin };
+        let order = Order { app, entry: &entry, preview, source, principal, event, timeout, dry, origin };
         Ok(self.0.job(order, permit, false))
     }
 
@@ -106,7 +106,7 @@ impl Runner {
         let gate = &self.0.parts.gate;
         let entered = match input {
             RunInput::Request(_) => gate.enter().await,
-            RunInput::Event { .. } | RunInput::Async(_) => gate.enter_delivery().await,
+            RunInput::Event { .. } | RunInput::Async { .. } => gate.enter_delivery().await,
         };
         entered.map_err(Refused::not_run)
     }

@@ -32,7 +32,7 @@ use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use picloud_executor::services::{Handover, LogSink};
 use picloud_executor::{
-    CallContext, EventInput, Executor, HttpRequest, RunReport, Script, ScriptResponse, stack_bytes_for,
+    CallContext, EventInput, Executor, HttpRequest, RunReport, Script, ScriptResponse, Timeout, stack_bytes_for,
 };
 use picloud_model::clock::Clock;
 use picloud_model::effect::Effect;
@@ -118,7 +118,7 @@ struct Order<'o> {
     source: Option<String>,
     principal: Option<Principal>,
     event: Option<EventInput>,
-    timeout_ms: u64,
+    timeout: Timeout,
     dry: bool,
     origin: Origin,
 }
@@ -203,9 +203,9 @@ impl Answer for Runner {
         let (root_id, trigger_depth) = (execution_id, 0);
         let origin = Origin { execution_id, root_id, trigger_depth, cause, seen, client: run.client };
         let (entry, preview, principal) = (run.script, run.preview, run.principal);
-        let timeout_ms = run.app.limits.timeout_ms;
+        let timeout = Timeout::of_request(&run.app.limits);
         let (source, event, dry) = (None, None, false);
-        let order = Order { app: run.app, entry, preview, source, principal, event, timeout_ms, dry, origin };
+        let order = Order { app: run.app, entry, preview, source, principal, event, timeout, dry, origin };
         let job = inner.job(order, permit, true);
         if job.record.inline {
             return inner.answer(job);
@@ -220,7 +220,7 @@ impl Answer for Runner {
 
 impl Inner {
     fn job(&self, order: Order<'_>, permit: Permit, may_be_inline: bool) -> Job {
-        let Order { app, entry, preview, source, principal, event, timeout_ms, dry, origin } = order;
+        let Order { app, entry, preview, source, principal, event, timeout, dry, origin } = order;
         let app = self.apps.of(app);
         let script = match (&source, preview) {
             (Some(_), _) => Arc::new(RunScript::draft(&entry.name)),
@@ -237,7 +237,7 @@ impl Inner {
             Some(text) => Script::Source(text.into()),
             None => Script::Stored(script_ref(preview.map_or(entry, |preview| &preview.entry))),
         };
-        let mut call = self.call(&app, &script, &record, principal, timeout_ms);
+        let mut call = self.call(&app, &script, &record, principal, timeout);
         if let Some(preview) = preview {
             call.view = Arc::clone(&preview.view);
         }
@@ -278,7 +278,7 @@ impl Inner {
         script: &RunScript,
         record: &Arc<RunRecord>,
         principal: Option<Principal>,
-        timeout_ms: u64,
+        timeout: Timeout,
     ) -> CallContext {
         CallContext {
             app_id: app.id(),
@@ -290,8 +290,8 @@ impl Inner {
             root_execution_id: record.root_id,
             trigger_depth: record.trigger_depth,
             principal,
-            deadline: record.began + Duration::from_millis(timeout_ms),
-            timeout_ms,
+            deadline: timeout.from(record.began),
+            timeout,
             limits: Arc::clone(&app.limits),
             view: Arc::clone(&app.view),
             log: Arc::clone(record) as Arc<dyn LogSink>,
@@ -332,7 +332,9 @@ impl Inner {
     ) -> (RunReport, Vec<Effect>) {
         let run = |executor: &Executor| match (event, seen) {
             (Some(event), _) => executor.run_event(source, event, call),
-            (None, Seen::Request(request)) => executor.run_request(source, Arc::clone(request), call),
+            (None, Seen::Request(request) | Seen::Later(request, _)) => {
+                executor.run_request(source, Arc::clone(request), call)
+            }
             (None, Seen::Event(_)) => unreachable!("an event is given along with what is kept of it"),
         };
         if dry {

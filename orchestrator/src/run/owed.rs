@@ -75,7 +75,8 @@ impl Refused {
         let Self { problem, verdict } = self;
         let (trigger, attempt) = match run.input {
             RunInput::Event { trigger, attempt, .. } => (trigger.unwrap_or_default(), attempt),
-            RunInput::Request(_) | RunInput::Async(_) => (String::new(), 0),
+            RunInput::Async { attempt, .. } => (String::new(), attempt),
+            RunInput::Request(_) => (String::new(), 0),
         };
         let execution = Execution {
             id: run.execution_id,

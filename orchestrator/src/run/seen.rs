@@ -20,6 +20,8 @@ const WITHHELD: &str = "…";
 pub(super) enum Seen {
     /// A request.
     Request(Arc<HttpRequest>),
+    /// A request that is answered later, and the attempt, counting from 1.
+    Later(Arc<HttpRequest>, u32),
     /// An event.
     Event(EventSeen),
 }
@@ -51,6 +53,7 @@ impl Seen {
     pub(super) fn trigger_and_attempt(&self) -> (&str, u32) {
         match self {
             Self::Request(_) => ("", 0),
+            Self::Later(_, attempt) => ("", *attempt),
             Self::Event(event) => (&event.trigger, event.attempt),
         }
     }
@@ -58,8 +61,10 @@ impl Seen {
     /// The JSON of a [`KeptInput`] without what `redactor` knows; empty where it is too large.
     pub(super) fn kept(&self, redactor: &Redactor) -> String {
         let mut json = match self {
-            Self::Request(request) if request.body.len() > INPUT_BYTES_MAX => return String::new(),
-            Self::Request(request) => {
+            Self::Request(request) | Self::Later(request, _) if request.body.len() > INPUT_BYTES_MAX => {
+                return String::new();
+            }
+            Self::Request(request) | Self::Later(request, _) => {
                 serde_json::to_string(&kept_request(request, redactor)).expect("a request holds only text")
             }
             Self::Event(event) => event.kept.clone(),

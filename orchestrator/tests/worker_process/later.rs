@@ -38,9 +38,10 @@ pub(crate) async fn a_request_is_taken_and_answered_at_its_address() {
         assert_eq!((answer.status, answer.header("retry-after")), (202, Some("1")));
         assert_eq!(answer.json(), serde_json::json!({ "state": shown, "attempts": attempts }));
     }
-    let (id, asked) = (waiting.id, run_of("sees", RunInput::Async(Box::new(waiting))));
+    let (id, asked) = (waiting.id, run_of("sees", RunInput::Async { request: Box::new(waiting), attempt: 2 }));
     let result = supervisor.run(asked, Duration::from_secs(20)).await.unwrap();
     assert_eq!((result.verdict, result.status), (Verdict::Done, 201), "{:?}", result.execution);
+    assert_eq!(result.execution.attempt, 2);
     let answer = AsyncAnswer { status: result.status, headers: result.headers, body: result.body };
     host.put_state(id, state(1, false, Some(answer)));
     let answer = get(address, &place).await;

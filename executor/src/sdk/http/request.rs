@@ -50,7 +50,7 @@ pub(super) fn of(run: &RunState, function: &'static str, fields: &Options) -> Re
         url: url.into(),
         headers: Vec::new(),
         body: Vec::new(),
-        timeout_ms: fields.within("timeout_ms", 1..=run.call.limits.triggered_timeout_ms.max(run.call.timeout_ms))?,
+        timeout_ms: fields.within("timeout_ms", 1..=run.call.limits.triggered_timeout_ms.max(run.call.timeout.ms))?,
         body_bytes_max: 0,
     };
     if let Some(headers) = fields.any("headers") {
