@@ -160,6 +160,8 @@ capabilities! {
     ReadAudit = "audit.read" needs InstanceAdmin;
     /// Take a backup.
     Backup = "backup" needs InstanceAdmin;
+    /// Compare files with what is on the disk, and remove what is no file's.
+    SweepFiles = "files.sweep" needs InstanceAdmin;
 }
 
 /// One scope, for all apps or for named ones. Written `script:read` or `script:read@kitchen,garden`.

@@ -63,6 +63,7 @@ permissions! {
     ReadApps CreateApps ChangeApps DeleteApps Deploy ReadScripts WriteScripts RunScripts ReadRoutes WriteRoutes
     ReadTriggers WriteTriggers ReadDeadLetters WriteDeadLetters ReadFiles WriteFiles
     ReadKv WriteKv ReadSecrets WriteSecrets ReadExecutions ReadLogs Watch ReadNodes AdminKeys ReadAudit Backup
+    SweepFiles
 }
 
 /// Somebody who was let in, and the appliance.

@@ -3,7 +3,7 @@
 use super::access::{Guarded, Known};
 use super::api::{
     apps, audit, backup, dead_letters, deploy, env, executions, files, keys, kv, logs, meta, metrics, publish, replay,
-    routes, run, scripts, sdk, secrets, timers, topics, triggers, versions, watch,
+    routes, run, scripts, sdk, secrets, sweep, timers, topics, triggers, versions, watch,
 };
 use super::openapi::{BASE, Urls, urls};
 use super::refusal::Refusal;
@@ -82,6 +82,7 @@ pub(super) fn urls() -> Urls {
         "/audit" => audit::list;
         "/audit/verify" => audit::verify;
         "/backup" => backup::take;
+        "/files/sweep" => sweep::sweep;
     }
 }
 

@@ -109,6 +109,7 @@ const TABLE: &[(&str, &str, Needs)] = &[
     ("GET",    "/audit", All(InstanceAdmin)),
     ("GET",    "/audit/verify", All(InstanceAdmin)),
     ("POST",   "/backup", All(InstanceAdmin)),
+    ("POST",   "/files/sweep", All(InstanceAdmin)),
     ("GET",    "/keys", All(InstanceAdmin)),
     ("POST",   "/keys", All(InstanceAdmin)),
     ("GET",    "/keys/{id}", All(InstanceAdmin)),

@@ -83,7 +83,8 @@ async fn read(files: &Arc<dyn SignedFiles>, token: &str, head: &Parts) -> Result
         Plan::Send { from, to, .. } => {
             let parts = Parted { files: Arc::clone(files), token: Arc::from(token) };
             // Whose it is stands in the token.
-            AnswerBody::Stream(FileStream::new(Arc::new(parts), AppId(0), file.sha256, from..to))
+            let stream = FileStream::new(Arc::new(parts), AppId(0), file.sha256, from..to);
+            AnswerBody::Stream(stream.begun().await.map_err(problem_of)?)
         }
     };
     Ok(answer.map(|()| body))
@@ -232,12 +233,12 @@ fn ask(
     request: SignedRequest,
 ) -> impl Future<Output = Result<SignedReply, Problem>> + use<> {
     let asked = files.ask(request);
-    async move {
-        asked.await.map_err(|failure| {
-            let problem = Problem::new(failure.code, failure.message);
-            if matches!(failure.code, Code::Overloaded | Code::NodeAway) { problem.retry_after_s(1) } else { problem }
-        })
-    }
+    async move { asked.await.map_err(problem_of) }
+}
+
+fn problem_of(failure: ServiceFailure) -> Problem {
+    let problem = Problem::new(failure.code, failure.message);
+    if matches!(failure.code, Code::Overloaded | Code::NodeAway) { problem.retry_after_s(1) } else { problem }
 }
 
 fn empty(status: StatusCode) -> Response<AnswerBody> {

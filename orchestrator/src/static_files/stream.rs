@@ -29,18 +29,32 @@ impl FileStream {
         Self { bytes, app, hash, left: range, reading: None }
     }
 
+    /// With its first part at hand: what is wrong with that can still be answered in words.
+    pub(crate) async fn begun(mut self) -> Result<Self, ServiceFailure> {
+        let len = self.part_len();
+        if len > 0 {
+            let part = self.bytes.read(self.app, self.hash, self.left.start, len).await;
+            self.reading = Some(Box::pin(std::future::ready(Ok(part?))));
+        }
+        Ok(self)
+    }
+
     /// How many bytes are still to come.
     pub(crate) fn left_bytes(&self) -> u64 {
         self.left.end - self.left.start
     }
 
+    /// Of the next part.
+    fn part_len(&self) -> u32 {
+        u32::try_from(self.left_bytes()).unwrap_or(u32::MAX).min(STATIC_CHUNK_BYTES_MAX)
+    }
+
     /// The next part; `None` at the end.
     pub(crate) fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BrokenOff>>> {
-        let left = self.left_bytes();
-        if left == 0 {
+        let len = self.part_len();
+        if len == 0 {
             return Poll::Ready(None);
         }
-        let len = u32::try_from(left).unwrap_or(u32::MAX).min(STATIC_CHUNK_BYTES_MAX);
         let (bytes, app, hash, from) = (&self.bytes, self.app, self.hash, self.left.start);
         let reading = self.reading.get_or_insert_with(|| bytes.read(app, hash, from, len));
         let part = ready!(reading.as_mut().poll(cx));

@@ -24,6 +24,19 @@ pub(crate) struct Files {
 
 #[derive(Subcommand, Debug)]
 enum Verb {
+    #[command(flatten)]
+    OfApp(OfApp),
+    /// Compare the files of all apps with what is on the disk, and remove bytes that are no file's
+    #[command(after_help = "Examples:\n  picloud files sweep --dry-run\n  picloud files sweep --json")]
+    Sweep {
+        /// Only tell; remove nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Subcommand, Debug)]
+enum OfApp {
     /// List the app's collections of files
     #[command(after_help = "Example:\n  picloud files collections --app kitchen")]
     Collections(PageArgs),
@@ -124,39 +137,43 @@ struct Said {
 impl Files {
     /// Does it.
     pub(super) async fn run(self, session: &Session<'_>) -> Result<(), Failure> {
+        let verb = match self.verb {
+            Verb::OfApp(verb) => verb,
+            Verb::Sweep { dry_run } => return sweep(session, dry_run).await,
+        };
         let app = session.settings.app()?;
-        match self.verb {
-            Verb::Collections(page) => {
+        match verb {
+            OfApp::Collections(page) => {
                 let row = |collection: &FileCollection| {
                     vec![collection.name.clone(), collection.files.to_string(), size(collection.size_bytes)]
                 };
                 let path = ApiPath::of_app(&app, &["files"]);
                 session.list(path, &page, &["collection", "files", "size"], row, "the app keeps no files").await
             }
-            Verb::List { collection, prefix, page } => {
+            OfApp::List { collection, prefix, page } => {
                 let path = ApiPath::of_app(&app, &["files", &collection]).query("prefix", prefix);
                 let headings = ["name", "id", "size", "type", "changed"];
                 session.list(path, &page, &headings, row, "there are no such files").await
             }
-            Verb::Get { collection, id, to } => {
+            OfApp::Get { collection, id, to } => {
                 let path = ApiPath::of_app(&app, &["files", &collection, &id]);
                 get(session, path, to).await
             }
-            Verb::Head { collection, id } => {
+            OfApp::Head { collection, id } => {
                 let path = ApiPath::of_app(&app, &["files", &collection, &id]);
                 let answer = session.client.send(Ask::new(Method::HEAD, path)).await?;
                 session.show(&described(&answer)?);
                 Ok(())
             }
-            Verb::Put(put) => bring(session, &app, put).await,
-            Verb::Set(Set { collection, id, said }) => {
+            OfApp::Put(put) => bring(session, &app, put).await,
+            OfApp::Set(Set { collection, id, said }) => {
                 let path = said.ask_for(ApiPath::of_app(&app, &["files", &collection, &id]));
                 let ask = said.conditions(Ask::new(Method::PUT, path.flag("keep_bytes", true)));
                 let file: Value = session.client.send(ask).await?.value()?;
                 session.done(&file, &format!("{id} is changed"));
                 Ok(())
             }
-            Verb::Delete { collection, id, if_match } => {
+            OfApp::Delete { collection, id, if_match } => {
                 let path = ApiPath::of_app(&app, &["files", &collection, &id]);
                 session.client.send(with_tag(Ask::new(Method::DELETE, path), if_match.as_deref())).await?;
                 session.done(&json!({ "deleted": id }), &format!("{id} is deleted from {collection}"));
@@ -164,6 +181,21 @@ impl Files {
             }
         }
     }
+}
+
+async fn sweep(session: &Session<'_>, dry_run: bool) -> Result<(), Failure> {
+    let path = ApiPath::new(&["files", "sweep"]).flag("dry_run", dry_run);
+    let report: Value = session.client.send(Ask::new(Method::POST, path)).await?.value()?;
+    let count = |name: &str| report[name].as_i64().unwrap_or_default();
+    let done = if dry_run { "would be removed" } else { "are removed" };
+    let orphans = format!("{} blobs without a file ({}) {done}", count("orphans"), size(count("orphan_bytes")));
+    let mut told = format!("{} files; {orphans}; {} files without their bytes", count("files"), count("damaged"));
+    for file in report["damaged_files"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        told += "\n  damaged: ";
+        told += file;
+    }
+    session.done(&report, &told);
+    Ok(())
 }
 
 impl Said {

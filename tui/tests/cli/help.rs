@@ -19,7 +19,7 @@ fn the_help_of_every_command_teaches() {
         ("modules", &["list", "get", "put", "delete", "importers"]),
         ("routes", &["list", "get", "create", "delete"]),
         ("kv", &["collections", "list", "get", "put", "delete"]),
-        ("files", &["collections", "list", "get", "head", "put", "set", "delete"]),
+        ("files", &["collections", "list", "get", "head", "put", "set", "delete", "sweep"]),
         ("env", &["list", "get", "set", "delete"]),
         ("secrets", &["list", "set", "grant", "delete"]),
         ("triggers", &["list", "get", "create", "put", "delete", "fire", "pause", "resume", "next"]),

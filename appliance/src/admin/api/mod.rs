@@ -24,6 +24,7 @@ pub(super) mod scripts;
 pub(super) mod sdk;
 pub(super) mod secrets;
 mod stream;
+pub(super) mod sweep;
 pub(super) mod timers;
 pub(super) mod topics;
 pub(super) mod triggers;
