@@ -134,6 +134,7 @@ fn what_cannot_be_a_file_is_refused_and_leaves_nothing() {
     let appliance = begin(data.path());
     let good = picloud_digest("hello");
     let too_large = "x".repeat(5_000_001);
+    let long = format!("?name=x&metadata=%7B%22a%22%3A%22{}%22%7D", "x".repeat(2_048));
     for (query, headers, body, status, says) in [
         ("?name=x", &[("content-digest", good.as_str())][..], "hellx", 400, "was announced"),
         ("?name=x", &[("repr-digest", "sha-256=nonsense")], "hello", 400, "SHA-256"),
@@ -142,6 +143,7 @@ fn what_cannot_be_a_file_is_refused_and_leaves_nothing() {
         ("?name=x", &[("content-type", "nonsense")], "hello", 400, "content_type"),
         ("?name=x&metadata=%5B%5D", &[], "hello", 400, "metadata"),
         ("?name=x", &[("x-picloud-metadata", "1")], "hello", 400, "metadata"),
+        (long.as_str(), &[], "hello", 413, "X-PiCloud-Metadata"),
         ("?nam=x", &[], "hello", 400, "nam"),
         ("?name=x", &[], too_large.as_str(), 413, "file_bytes"),
     ] {

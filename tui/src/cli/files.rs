@@ -11,6 +11,7 @@ use clap::{Args, Subcommand};
 use http::{Method, header};
 use picloud_model::file::{File, FileCollection};
 use picloud_model::hash::ContentHash;
+use picloud_model::problem::Problem;
 use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -127,7 +128,7 @@ struct Said {
     #[arg(long = "type", value_name = "TYPE")]
     content_type: Option<String>,
     /// What else is to be known of it, a JSON object
-    #[arg(long, value_name = "JSON")]
+    #[arg(long, value_name = "JSON", value_parser = json_object)]
     metadata: Option<String>,
     /// Only if its SHA-256 or version is this now
     #[arg(long, value_name = "TAG")]
@@ -161,7 +162,8 @@ impl Files {
             }
             OfApp::Head { collection, id } => {
                 let path = ApiPath::of_app(&app, &["files", &collection, &id]);
-                let answer = session.client.send(Ask::new(Method::HEAD, path)).await?;
+                let answered = session.client.send(Ask::new(Method::HEAD, path)).await;
+                let answer = answered.map_err(|failure| in_words(failure, &collection, &id))?;
                 session.show(&described(&answer)?);
                 Ok(())
             }
@@ -200,7 +202,7 @@ async fn sweep(session: &Session<'_>, dry_run: bool) -> Result<(), Failure> {
 
 impl Said {
     fn ask_for(&self, path: ApiPath) -> ApiPath {
-        path.query("name", self.name.as_ref()).query("metadata", self.metadata.as_ref())
+        path.query("name", self.name.as_ref())
     }
 
     fn conditions(&self, ask: Ask) -> Ask {
@@ -208,8 +210,20 @@ impl Said {
             Some(content_type) => ask.header(header::CONTENT_TYPE, content_type),
             None => ask,
         };
+        // Not after `?`, where there is room for a quarter of it.
+        let ask = match &self.metadata {
+            Some(metadata) => ask.header(header::HeaderName::from_static("x-picloud-metadata"), metadata),
+            None => ask,
+        };
         with_tag(ask, self.if_match.as_deref())
     }
+}
+
+/// On one line, as a header must be.
+fn json_object(text: &str) -> Result<String, String> {
+    let object: serde_json::Map<String, Value> =
+        serde_json::from_str(text).map_err(|error| format!("it is no JSON object: {error}"))?;
+    Ok(Value::Object(object).to_string())
 }
 
 fn with_tag(ask: Ask, tag: Option<&str>) -> Ask {
@@ -223,6 +237,17 @@ fn with_tag(ask: Ask, tag: Option<&str>) -> Ask {
 fn row(file: &File) -> Vec<String> {
     let bytes = size(i64::try_from(file.size).unwrap_or(i64::MAX));
     vec![file.name.clone(), file.id.to_string(), bytes, file.content_type.clone(), time(file.updated_at)]
+}
+
+/// An answer to HEAD has no body that says what is wrong.
+fn in_words(failure: Failure, collection: &str, id: &str) -> Failure {
+    match failure {
+        Failure::Answered(problem) if problem.status == 404 => {
+            let hint = format!("`picloud files list {collection}` shows the ids");
+            Failure::Answered(Box::new(Problem::not_found("file", id).hint(hint)))
+        }
+        other => other,
+    }
 }
 
 /// The file in the head of an answer.

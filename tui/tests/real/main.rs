@@ -10,7 +10,9 @@ mod world;
 
 mod begin;
 mod deploys;
+mod events;
 mod exits;
+mod files;
 mod guards;
 mod keys;
 mod kv;

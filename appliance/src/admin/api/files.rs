@@ -26,6 +26,8 @@ use serde::Deserialize;
 
 /// The header that says what else is to be known of a file.
 const METADATA: &str = "x-picloud-metadata";
+/// Longest that may stand after `?`, in characters: with 12 bytes each it still fits into a head.
+const METADATA_QUERY_CHARS_MAX: usize = 2048;
 
 /// What stands after `?` of a list.
 #[derive(Deserialize, utoipa::IntoParams)]
@@ -49,8 +51,8 @@ pub(in crate::admin) struct CreateQuery {
     /// Its name; where absent, the one of `Content-Disposition`.
     #[param(min_length = 1, max_length = 255)]
     name: Option<String>,
-    /// A JSON object of what else is to be known of it; the header `X-PiCloud-Metadata` does as well.
-    #[param(max_length = 8192, example = "{}")]
+    /// A JSON object of what else is to be known of it; a longer one in the header `X-PiCloud-Metadata`.
+    #[param(max_length = 2048, example = "{}")]
     metadata: Option<String>,
 }
 
@@ -61,8 +63,8 @@ pub(in crate::admin) struct PutQuery {
     /// Another name.
     #[param(min_length = 1, max_length = 255)]
     name: Option<String>,
-    /// Another JSON object; the header `X-PiCloud-Metadata` does as well.
-    #[param(max_length = 8192, example = "{}")]
+    /// Another JSON object; a longer one in the header `X-PiCloud-Metadata`.
+    #[param(max_length = 2048, example = "{}")]
     metadata: Option<String>,
     /// Leaves the bytes as they are; the body must be empty then.
     #[serde(default)]
@@ -244,6 +246,11 @@ fn metadata_in(asked: Option<String>, headers: &HeaderMap) -> Result<Option<Stri
         });
         text.map(|text| text.map(str::to_owned))
     };
+    if asked.as_ref().is_some_and(|text| text.chars().count() > METADATA_QUERY_CHARS_MAX) {
+        let detail = format!("`metadata` after `?` has more than {METADATA_QUERY_CHARS_MAX} characters");
+        let problem = Problem::new(Code::TooLarge, detail);
+        return Err(problem.hint("send it in the header `X-PiCloud-Metadata`"));
+    }
     let text = asked.map_or_else(header, |text| Ok(Some(text)))?;
     text.map(|text| rules::metadata(&text)).transpose()
 }
