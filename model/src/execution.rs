@@ -72,6 +72,7 @@ pub struct LogLine {
 
 /// What a run used of its limits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(default)]
 pub struct Usage {
     /// Rhai operations.
     pub operations: u64,
@@ -80,16 +81,12 @@ pub struct Usage {
     /// KV calls.
     pub kv_calls: u64,
     /// Secrets it asked for.
-    #[serde(default)]
     pub secret_calls: u64,
     /// Publishes and timers.
-    #[serde(default)]
     pub publish_calls: u64,
     /// File calls.
-    #[serde(default)]
     pub file_calls: u64,
     /// HTTP calls.
-    #[serde(default)]
     pub http_calls: u64,
 }
 
@@ -105,31 +102,41 @@ pub struct Execution {
     /// The app.
     pub app_id: AppId,
     /// The app's name at that time.
+    #[serde(default)]
     pub app: String,
     /// The script.
     pub script: String,
     /// The script's version.
+    #[serde(default)]
     pub version: i64,
     /// The machine.
+    #[serde(default)]
     pub node: String,
     /// What started it: `GET /hello`, `run`, …
+    #[serde(default)]
     pub cause: String,
     /// How it ended.
     pub outcome: Outcome,
     /// The status it was answered with; 0 where nothing was answered.
+    #[serde(default)]
     pub status: u16,
     /// When it started.
     #[serde(with = "crate::clock::as_rfc3339")]
     pub started_at: UnixMs,
     /// How long it took, in microseconds.
+    #[serde(default)]
     pub duration_us: u64,
     /// What it used.
+    #[serde(default)]
     pub usage: Usage,
     /// Why it failed; JSON of a [`Problem`], empty where it did not fail.
+    #[serde(default)]
     pub error_json: String,
     /// What it logged.
+    #[serde(default)]
     pub logs: Vec<LogLine>,
     /// Log lines that were over `log_run_bytes` and are not in `logs`.
+    #[serde(default)]
     pub logs_dropped: u64,
     /// How many runs it was away from the one that everything began with.
     #[serde(default)]

@@ -5,6 +5,7 @@ use super::audit_rows::{Noted, note};
 use super::claims::Claim;
 use super::dead_letter_rows::{Dying, bury, json_at, script_at, uuid_at, with_attempt};
 use super::error::{JobError, JobResult};
+use super::queue::Hurry;
 use super::writer::Undo;
 use super::{DataTx, SqliteStore};
 use crate::Result;
@@ -25,10 +26,14 @@ impl SqliteStore {
         match end {
             DeliveryEnd::Done(answer) => {
                 let failing = claim.trigger.filter(|trigger| self.claims.is_failing(*trigger));
+                // Nobody sees a moment later that it is done, but where another one of its lane waits for that, or a client
+                // for the answer. At worst the power goes in that moment, and it is delivered once more.
+                let awaited = claim.holds_up || answer.is_some();
+                let hurry = if awaited { Hurry::Now } else { Hurry::Along };
                 // Nearly always it is one statement, which takes event and key along.
                 let one = answer.is_none() && failing.is_none();
                 let undo = if one { Undo::LastStatement } else { Undo::Savepoint };
-                self.writer.write(undo, move |tx| done(tx, id, failing, answer, now)).await
+                self.writer.write(undo, hurry, move |tx| done(tx, id, failing, answer, now)).await
             }
             DeliveryEnd::Retry { attempt, due_at } => {
                 self.write(move |tx| retry(tx, id, &claim, &attempt, due_at)).await

@@ -3,6 +3,7 @@
 use super::SqliteStore;
 use super::apps::rows_max;
 use super::error::JobResult;
+use super::execution_rows::{COLUMNS, body, read};
 use super::history::{HistoryTx, LOOK_BYTES, count_run, give_room_back, keep_within_bytes, uncount_runs};
 use crate::cursor::{self, List};
 use crate::{Executions, Result};
@@ -11,7 +12,7 @@ use picloud_model::clock::UnixMs;
 use picloud_model::execution::{Execution, ExecutionQuery, Outcome};
 use picloud_model::ids::{AppId, ExecutionId};
 use picloud_model::page::Page;
-use rusqlite::{Connection, OptionalExtension as _, ToSql, params};
+use rusqlite::{Connection, ToSql, params};
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// How long a run that went well is kept.
@@ -42,11 +43,12 @@ impl Executions for SqliteStore {
         self.history
             .read(move |conn| {
                 let moment = conn.unchecked_transaction()?;
-                let mut body = moment.prepare_cached("SELECT body FROM executions WHERE number = ?1")?;
+                let mut select =
+                    moment.prepare_cached(&format!("SELECT {COLUMNS} FROM executions WHERE number = ?1"))?;
                 let mut executions: Vec<Execution> = Vec::new();
                 for number in newest(&moment, app, &query, &before, rows_max(items_max))? {
-                    let body: String = body.query_row([number], |row| row.get(0))?;
-                    executions.push(serde_json::from_str(&body)?);
+                    let mut rows = select.query([number])?;
+                    executions.extend(rows.next()?.map(read).transpose()?);
                 }
                 let key = |execution: &Execution| execution.id.0.into_bytes();
                 Ok(cursor::page(executions, items_max, List::Executions, key))
@@ -57,10 +59,10 @@ impl Executions for SqliteStore {
     async fn execution(&self, app: AppId, id: ExecutionId) -> Result<Option<Execution>> {
         self.history
             .read(move |conn| {
-                let mut select = conn.prepare_cached("SELECT body FROM executions WHERE app_id = ?1 AND id = ?2")?;
-                let body: Option<String> =
-                    select.query_row(params![app.0, id.0.into_bytes()], |row| row.get(0)).optional()?;
-                Ok(body.map(|body| serde_json::from_str(&body)).transpose()?)
+                let sql = format!("SELECT {COLUMNS} FROM executions WHERE app_id = ?1 AND id = ?2");
+                let mut select = conn.prepare_cached(&sql)?;
+                let mut rows = select.query(params![app.0, id.0.into_bytes()])?;
+                rows.next()?.map(read).transpose()
             })
             .await
     }
@@ -156,7 +158,7 @@ fn newest_of_cause(
 fn add(tx: &mut HistoryTx<'_>, executions: &[Execution]) -> JobResult<()> {
     let mut added_bytes = 0;
     for execution in executions {
-        let body = serde_json::to_string(execution)?;
+        let body = body(execution)?;
         // A run that was told twice (its worker died while it told) is kept once.
         let mut insert = tx.conn.prepare_cached(
             "INSERT INTO executions (app_id, id, script, outcome, started_at, body, trigger_name, root_id)

@@ -3,6 +3,7 @@
 use super::connection::{self, Database};
 use super::error::JobResult;
 use super::migrate::migrate;
+use super::queue::Hurry;
 use super::reader::Readers;
 use super::writer::{BatchState, Tx, Undo, Writer};
 use crate::{OpenError, OpenSettings, Result, StoreError};
@@ -84,12 +85,14 @@ impl History {
         })
     }
 
+    /// Does `work`, whose every statement leaves a right history: a savepoint around hundreds of runs costs as much as
+    /// they do.
     pub(super) async fn write<T, F>(&self, work: F) -> Result<T>
     where
         F: FnOnce(&mut HistoryTx<'_>) -> JobResult<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.noticing(self.writer.write(Undo::Savepoint, work).await)
+        self.noticing(self.writer.write(Undo::Nothing, Hurry::Now, work).await)
     }
 
     pub(super) async fn read<T, F>(&self, work: F) -> Result<T>

@@ -5,6 +5,7 @@ use super::kv_atomic;
 use super::kv_by_hand;
 use super::kv_events::{KeyChange, heard, tell};
 use super::kv_list;
+use super::queue::Hurry;
 use super::writer::Undo;
 use super::{DataTx, SqliteStore};
 use crate::{Kv, Result};
@@ -100,7 +101,7 @@ impl SqliteStore {
         F: FnOnce(&mut DataTx<'_>) -> JobResult<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.writer.write(Undo::LastStatement, work).await
+        self.writer.write(Undo::LastStatement, Hurry::Now, work).await
     }
 }
 

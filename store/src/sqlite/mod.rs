@@ -23,6 +23,7 @@ mod emit;
 mod enqueue;
 mod error;
 mod events;
+mod execution_rows;
 mod executions;
 mod file_rows;
 mod file_writes;
@@ -67,6 +68,7 @@ use error::JobResult;
 use history::History;
 use memory::Memory;
 use picloud_model::clock::Clock;
+use queue::Hurry;
 use reader::Readers;
 use rusqlite::Connection;
 use std::path::PathBuf;
@@ -138,7 +140,7 @@ impl SqliteStore {
         F: FnOnce(&mut DataTx<'_>) -> JobResult<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.writer.write(Undo::Savepoint, work).await
+        self.writer.write(Undo::Savepoint, Hurry::Now, work).await
     }
 }
 

@@ -1,7 +1,7 @@
 //! The threads that read, each with a connection of its own that cannot write.
 
 use super::error::{JobError, JobResult};
-use super::queue::Queue;
+use super::queue::{Hurry, Queue};
 use crate::{Result, StoreError};
 use rusqlite::Connection;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -52,7 +52,7 @@ impl Readers {
             // Whoever does not wait any more misses the answer.
             let _gone = reply.send(result);
         });
-        self.queue.push(job).map_err(|_full| StoreError::Overloaded)?;
+        self.queue.push(job, Hurry::Now).map_err(|_full| StoreError::Overloaded)?;
         match answer.await {
             Ok(result) => result.map_err(|error| error.into_store_error(&self.dir)),
             Err(gone) => Err(StoreError::Backend(Box::new(gone))),

@@ -5,7 +5,7 @@
 //! back.
 
 use super::error::{JobError, JobResult, is_full};
-use super::queue::Queue;
+use super::queue::{Hurry, Queue};
 use crate::{Result, StoreError};
 use rusqlite::{Connection, ffi};
 use std::collections::VecDeque;
@@ -46,6 +46,8 @@ pub(super) enum Undo {
     Savepoint,
     /// It writes with its last statement only, which SQLite itself takes back: three statements less a write.
     LastStatement,
+    /// Not at all: what it wrote before it failed is right on its own, and stays.
+    Nothing,
 }
 
 /// The transaction that a job was in did not reach the disk.
@@ -118,14 +120,14 @@ impl<S: BatchState> Writer<S> {
     }
 
     /// Does `work` in a transaction and answers once it is on the disk.
-    pub(super) async fn write<T, F>(&self, undo: Undo, work: F) -> Result<T>
+    pub(super) async fn write<T, F>(&self, undo: Undo, hurry: Hurry, work: F) -> Result<T>
     where
         F: FnOnce(&mut Tx<'_, S>) -> JobResult<T> + Send + 'static,
         T: Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let job = Pending { undo, work: Some(work), result: Err(JobError::Panicked), reply };
-        self.queue.push(Box::new(job)).map_err(|_full| StoreError::Overloaded)?;
+        self.queue.push(Box::new(job), hurry).map_err(|_full| StoreError::Overloaded)?;
         answer.await.unwrap_or_else(|gone| Err(StoreError::Backend(Box::new(gone))))
     }
 }
@@ -178,11 +180,12 @@ impl<S: BatchState> WriterThread<S> {
     fn run(mut self) {
         let mut company = Company::default();
         loop {
-            let mut jobs = self.queue.take_group(company.expected, company.patience, BATCH_JOBS_MAX);
+            let group = self.queue.take_group(company.expected, company.patience, BATCH_JOBS_MAX);
+            let mut jobs = group.items;
             if jobs.is_empty() {
                 return;
             }
-            let (began, count) = (Instant::now(), jobs.len());
+            let began = Instant::now();
             let mut queued = 0;
             // More than once only where SQLite gave up a transaction halfway.
             while !jobs.is_empty() {
@@ -193,12 +196,12 @@ impl<S: BatchState> WriterThread<S> {
                     ran.extend(jobs.drain(..));
                 }
                 // Before anybody is answered: those who wait now are others than those who are.
-                queued = self.queue.len();
+                queued = self.queue.awaited();
                 for job in ran {
                     job.answer(&committed, &self.dir);
                 }
             }
-            company = Company::after(count, queued, began.elapsed());
+            company = Company::after(group.awaited, queued, began.elapsed());
         }
     }
 
