@@ -16,6 +16,7 @@ use picloud_model::problem::{Code, Problem};
 use picloud_model::protocol::{RunInput, RunRequest, RunResult, Verdict};
 use picloud_orchestrator::supervisor::Supervisor;
 use picloud_store::{Store, StoreError};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -183,13 +184,12 @@ impl Parts {
             dry_run: false,
         };
         let timeout = Duration::from_millis(app.limits.triggered_timeout_ms) + ANSWER_SLACK;
-        self.noted(delivery.id, self.supervisor.run(run, timeout)).await
+        self.noted(delivery.id, pin!(self.supervisor.run(run, timeout))).await
     }
 
     /// Waits for a run, and writes down that its attempt has begun where it takes long: a run that takes the whole
     /// machine down must count as an attempt, too.
-    async fn noted<T>(&self, id: DeliveryId, run: impl Future<Output = T>) -> T {
-        tokio::pin!(run);
+    async fn noted<T>(&self, id: DeliveryId, mut run: Pin<&mut impl Future<Output = T>>) -> T {
         if let Ok(result) = tokio::time::timeout(NOTED_AFTER, &mut run).await {
             return result;
         }

@@ -85,8 +85,8 @@ impl Host for StoreHost {
         request: ServiceRequest,
     ) -> Result<ServiceReply, ServiceFailure> {
         match request {
-            ServiceRequest::AsyncState(id) => self.async_state(id).await,
-            ServiceRequest::Signed(request) => self.signed(request).await,
+            ServiceRequest::AsyncState(id) => Box::pin(self.async_state(id)).await,
+            ServiceRequest::Signed(request) => Box::pin(self.signed(request)).await,
             request => self.answer(caller, deadline, request).await,
         }
     }
@@ -138,6 +138,7 @@ impl StoreHost {
         let Some(app) = self.registry.app(caller.app) else {
             return Err(failure(Code::NotFound, "the app of this run does not exist any more"));
         };
+        // What is not asked for all the time is boxed: all calls would be as large as the largest of them otherwise.
         match request {
             ServiceRequest::Kv(request) => {
                 kv::check(&request, &app.limits).map_err(from_problem)?;
@@ -169,19 +170,19 @@ impl StoreHost {
                 }
             }
             ServiceRequest::Version { script, version } => {
-                let found = self.version(&app, &script, version).await;
+                let found = Box::pin(self.version(&app, &script, version)).await;
                 found.map(ServiceReply::Version).map_err(|error| from_problem(crate::admin::from_store(error)))
             }
             ServiceRequest::Secret { script, name } => {
-                let read = self.vault.read(caller.app, &app.name, &script, &name).await;
+                let read = Box::pin(self.vault.read(caller.app, &app.name, &script, &name)).await;
                 read.map(ServiceReply::Secret).map_err(from_problem)
             }
-            ServiceRequest::Publish(publish) => self.publish(&app, &caller, publish).await,
+            ServiceRequest::Publish(publish) => Box::pin(self.publish(&app, &caller, publish)).await,
             ServiceRequest::PublishEphemeral { topic, value } => self.publish_ephemeral(&app, topic, value),
-            ServiceRequest::Timer(request) => self.timer(&app, &caller, request).await,
-            ServiceRequest::Accept(request) => self.accept(&app, &caller, *request).await,
-            ServiceRequest::Files(request) => self.files(&app, &caller, request).await,
-            ServiceRequest::Http(call) => self.http(&app, call, deadline).await,
+            ServiceRequest::Timer(request) => Box::pin(self.timer(&app, &caller, request)).await,
+            ServiceRequest::Accept(request) => Box::pin(self.accept(&app, &caller, *request)).await,
+            ServiceRequest::Files(request) => Box::pin(self.files(&app, &caller, request)).await,
+            ServiceRequest::Http(call) => Box::pin(self.http(&app, call, deadline)).await,
             // These need no app: what they show names it.
             ServiceRequest::AsyncState(_) | ServiceRequest::Signed(_) => unreachable!("answered above"),
         }

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 const CALLERS: usize = 16;
 /// Lone events whose time from the request to the effect is taken.
 const LONE_EVENTS: u32 = 300;
+/// Between two looks at how many effects there are: adding them up is work for the server, too.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Longest wait for the effects of a round.
 const EFFECTS_WAIT: Duration = Duration::from_secs(120);
 
@@ -95,7 +97,7 @@ fn wait_for(server: &Server, effects: u64) -> Result<()> {
             return Ok(());
         }
         ensure!(start.elapsed() < EFFECTS_WAIT, "{answer} after {EFFECTS_WAIT:?}, not {expected}");
-        std::thread::sleep(Duration::from_millis(2));
+        std::thread::sleep(LOOK_EVERY);
     }
 }
 

@@ -19,8 +19,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 
-/// Runs under way, waiting or not, for each that may run.
-pub const UNDER_WAY_PER_RUN: usize = 2;
+/// Runs under way, waiting or not, for each that may run. The more wait at once, the more writes share a commit: 8 000
+/// queued events on two cores took 29 % less CPU and 20 % fewer bytes each with 4 than with 2.
+pub const UNDER_WAY_PER_RUN: usize = 4;
 /// Longest wait for a run to end before a request gets 503.
 const WAIT_MAX: Duration = Duration::from_millis(500);
 /// Requests that wait, for each run that goes on.
@@ -336,7 +337,8 @@ mod tests {
         let one = gate.enter().await.unwrap();
         let two = one.while_waiting(|| {
             gate.all.try_both().unwrap().keep();
-            assert!(gate.all.under_way.try_acquire().is_err(), "two are under way and that is all there may be");
+            let others = gate.all.under_way.try_acquire_many(UNDER_WAY_PER_RUN as u32 - 2);
+            assert!(others.is_ok() && gate.all.under_way.try_acquire().is_err(), "so many are all there may be");
             gate.permit(false)
         });
         let (owed, running) = (&gate.all.owed, &gate.all.running);
@@ -344,7 +346,7 @@ mod tests {
         drop(two);
         assert_eq!((owed.load(Ordering::Relaxed), running.available_permits()), (0, 0));
         drop(one);
-        assert_eq!((running.available_permits(), gate.all.under_way.available_permits()), (1, 2));
+        assert_eq!((running.available_permits(), gate.all.under_way.available_permits()), (1, UNDER_WAY_PER_RUN));
     }
 
     #[tokio::test]
@@ -367,11 +369,15 @@ mod tests {
         assert_eq!(owed(), [1, 1]);
         drop((deliveries, other, request));
         let free = |places: &Places| (places.running.available_permits(), places.under_way.available_permits());
-        assert_eq!((owed(), free(&gate.all), free(&gate.deliveries)), ([0, 0], (4, 8), (3, 6)));
+        assert_eq!((owed(), free(&gate.all), free(&gate.deliveries)), ([0, 0], (4, 16), (3, 12)));
         let small = super::tests::gate(1);
         let _request = small.enter().await.unwrap();
         assert!(small.enter_delivery().await.is_err());
-        assert_eq!(free(&small.deliveries), (1, 1), "what was taken while it waited is given back");
+        assert_eq!(
+            free(&small.deliveries),
+            (1, for_deliveries(UNDER_WAY_PER_RUN)),
+            "what was taken while it waited is given back"
+        );
     }
 
     #[tokio::test]

@@ -177,6 +177,11 @@ impl Supervisor {
     /// Runs a script that no request asked for. Of the problems only [`Code::WorkerLost`] and [`Code::Deadline`] tell of
     /// a run that may have begun; with the others none has, or this side ended it.
     pub async fn run(&self, run: RunRequest, timeout: Duration) -> Result<RunResult, Problem> {
+        self.run_boxed(Box::new(run), timeout).await
+    }
+
+    /// The same. Boxed, since every future that a request is moved through grows by its size.
+    async fn run_boxed(&self, run: Box<RunRequest>, timeout: Duration) -> Result<RunResult, Problem> {
         let script = run.script.clone();
         let result = tokio::time::timeout(timeout, async {
             let session = self.ready().await.map_err(|error| Problem::new(Code::NodeAway, error.to_string()))?;

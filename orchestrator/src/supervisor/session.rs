@@ -74,7 +74,7 @@ impl Session {
         reached.map_or(Said::Gone, |said| said.clone())
     }
 
-    pub(super) async fn run(&self, run: RunRequest) -> Result<RunResult, Problem> {
+    pub(super) async fn run(&self, run: Box<RunRequest>) -> Result<RunResult, Problem> {
         let script = run.script.clone();
         let lost = || {
             Problem::new(Code::WorkerLost, format!("the worker process died while script `{script}` ran"))
@@ -87,7 +87,7 @@ impl Session {
             None => return Err(lost()),
         }
         let _forget = Forget { session: self, id };
-        match self.outgoing.send(&ToWorker::Run { id, run: Box::new(run) }).await {
+        match self.outgoing.send(&ToWorker::Run { id, run }).await {
             Ok(()) => receiver.await.map_err(|_worker_gone| lost()),
             Err(FrameError::Closed) => Err(lost()),
             Err(error) => Err(Problem::new(Code::TooLarge, error.to_string())),
