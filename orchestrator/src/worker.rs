@@ -29,10 +29,13 @@ use std::fs::File;
 use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::task::Poll;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Waker};
 use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 /// Frames from the parent that wait while one is being applied.
@@ -108,10 +111,9 @@ fn run() -> Result<(), WorkerError> {
     leave_signals_to_the_parent();
     let unconfined = confine(arguments.run_as);
     let (sender, inbox) = mpsc::channel(INBOX_FRAMES_MAX);
-    let others = move |frame| {
-        // The receiver ends only with the process.
-        let _ending = sender.blocking_send(frame);
-    };
+    let desk = Arc::new(Desk { inbox: sender, on_their_way: AtomicUsize::new(0), asked: OnceLock::new() });
+    let taking = Arc::clone(&desk);
+    let others = move |frame| taking.take(frame);
     let channel = WorkerEnd::start(channel, others, |error| {
         if !matches!(error, FrameError::Closed) {
             tracing::error!("the worker ends: {error}");
@@ -130,7 +132,7 @@ fn run() -> Result<(), WorkerError> {
         .enable_all()
         .build()
         .map_err(|error| WorkerError::Io { what: "start the runtime", error })?;
-    runtime.block_on(serve(Parts { channel, ingress, in_flight, parking, takeovers, arguments }, inbox))?;
+    runtime.block_on(serve(Parts { channel, ingress, in_flight, parking, takeovers, arguments, desk }, inbox))?;
     // Not by dropping the runtime, which would wait for runs that outlast the drain.
     std::process::exit(0);
 }
@@ -178,11 +180,48 @@ struct Parts {
     parking: Parking,
     takeovers: Arc<Takeovers>,
     arguments: WorkerArguments,
+    desk: Arc<Desk>,
+}
+
+/// Where frames from the parent go. A run begins on the thread that read it, once all that came before it is done: two
+/// threads less to wake than through the inbox.
+struct Desk {
+    inbox: mpsc::Sender<ToWorker>,
+    /// Frames in the inbox, and the one that is being done. With [`ToWorker::Drain`] it stays above 0 for ever.
+    on_their_way: AtomicUsize,
+    asked: OnceLock<AskedRuns>,
+}
+
+impl Desk {
+    /// Takes a frame, on the thread that read it.
+    fn take(&self, frame: ToWorker) {
+        match (frame, self.asked.get()) {
+            (ToWorker::Run { id, run }, Some(asked)) if self.on_their_way.load(Ordering::Acquire) == 0 => {
+                let begun = std::panic::catch_unwind(AssertUnwindSafe(|| asked.begin(id, *run)));
+                if begun.is_err() {
+                    // Nobody would read any more: a new process does better.
+                    std::process::abort();
+                }
+            }
+            (frame, _asked) => {
+                self.on_their_way.fetch_add(1, Ordering::Relaxed);
+                // The receiver ends only with the process.
+                let _ending = self.inbox.blocking_send(frame);
+            }
+        }
+    }
+
+    /// The frame from the inbox is done.
+    fn done(&self) {
+        self.on_their_way.fetch_sub(1, Ordering::Release);
+    }
 }
 
 async fn serve(parts: Parts, mut inbox: mpsc::Receiver<ToWorker>) -> Result<(), WorkerError> {
     let Some(ToWorker::Start(settings)) = inbox.recv().await else { return Err(WorkerError::NoStart) };
+    parts.desk.done();
     let Some(ToWorker::Snapshot(snapshot)) = inbox.recv().await else { return Err(WorkerError::NoStart) };
+    parts.desk.done();
     let revision = snapshot.revision;
     let live = Arc::new(ArcSwap::from_pointee(Live::of(snapshot)));
     let channel = Arc::clone(&parts.channel);
@@ -208,7 +247,7 @@ async fn serve(parts: Parts, mut inbox: mpsc::Receiver<ToWorker>) -> Result<(), 
         let _drained = draining.wait_for(|drain| *drain).await;
     }));
     channel.tell(&ToParent::Applied { revision });
-    let asked = AskedRuns { runner: runner.clone(), channel: Arc::clone(&channel), under_way: watch::channel(0).0 };
+    let asked = parts.desk.asked.get_or_init(|| AskedRuns::of(&runner, &channel, &live));
     while let Some(frame) = inbox.recv().await {
         match frame {
             ToWorker::Snapshot(snapshot) => swap(&live, &channel, Live::of(snapshot)),
@@ -225,11 +264,12 @@ async fn serve(parts: Parts, mut inbox: mpsc::Receiver<ToWorker>) -> Result<(), 
                 let changed = live.load().with_keys(revision, &keys);
                 swap(&live, &channel, changed);
             }
-            ToWorker::Run { id, run } => asked.begin(live.load_full(), id, *run).await,
+            ToWorker::Run { id, run } => asked.begin(id, *run),
             ToWorker::Count { id } => capture.tell_counts(id, gate.now()),
             ToWorker::Drain => break,
             ToWorker::Start(_) | ToWorker::Reply { .. } => tracing::warn!("a frame came at a time it means nothing"),
         }
+        parts.desk.done();
     }
     drain.send_replace(true);
     tokio::select! {
@@ -248,13 +288,22 @@ async fn serve(parts: Parts, mut inbox: mpsc::Receiver<ToWorker>) -> Result<(), 
 struct AskedRuns {
     runner: Runner,
     channel: Arc<WorkerEnd>,
+    live: Arc<ArcSwap<Live>>,
     under_way: watch::Sender<usize>,
+    runtime: Handle,
 }
 
 impl AskedRuns {
+    /// None yet. Called in the runtime.
+    fn of(runner: &Runner, channel: &Arc<WorkerEnd>, live: &Arc<ArcSwap<Live>>) -> Self {
+        let (runner, channel, live) = (runner.clone(), Arc::clone(channel), Arc::clone(live));
+        Self { runner, channel, live, under_way: watch::channel(0).0, runtime: Handle::current() }
+    }
+
     /// Runs `run` and tells the parent what came of it. Waits for nothing: what does not begin at once has a task.
-    async fn begin(&self, live: Arc<Live>, id: u64, run: RunRequest) {
-        let (runner, channel) = (self.runner.clone(), Arc::clone(&self.channel));
+    fn begin(&self, id: u64, run: RunRequest) {
+        let _timers_are_there = self.runtime.enter();
+        let (runner, channel, live) = (self.runner.clone(), Arc::clone(&self.channel), self.live.load_full());
         let under_way = UnderWay::begin(&self.under_way);
         let mut starting = Box::pin(async move {
             let tell = move |result| {
@@ -263,9 +312,9 @@ impl AskedRuns {
             };
             runner.run_asked(&live, run, tell).await;
         });
-        let first = std::future::poll_fn(|cx| Poll::Ready(starting.as_mut().poll(cx)));
-        if first.await.is_pending() {
-            tokio::spawn(starting);
+        // A task of its own polls again at once, so that nothing is missed.
+        if starting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+            self.runtime.spawn(starting);
         }
     }
 
