@@ -145,6 +145,9 @@ impl<S> Drop for Writer<S> {
 /// Longest wait for callers who were just here.
 const PATIENCE_MAX: Duration = Duration::from_millis(2);
 
+/// So many in one transaction have shared most of what it costs: nobody waits for more.
+const COMPANY_MAX: usize = 16;
+
 /// Who may be expected to write again soon: whoever the last transaction answered, and who queued up meanwhile.
 ///
 /// Callers that write one thing after the other would otherwise split into halves that commit in turn, each with a
@@ -158,7 +161,7 @@ struct Company {
 
 impl Company {
     fn after(answered: usize, queued: usize, took: Duration) -> Self {
-        Self { expected: (answered + queued).min(BATCH_JOBS_MAX), patience: (2 * took).min(PATIENCE_MAX) }
+        Self { expected: (answered + queued).min(COMPANY_MAX), patience: (2 * took).min(PATIENCE_MAX) }
     }
 }
 
