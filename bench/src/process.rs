@@ -2,10 +2,12 @@
 
 use anyhow::{Context, Result};
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Ticks a second in `/proc/PID/stat`: the same on every Linux that PiCloud runs on.
 const TICKS_PER_S: u64 = 100;
+/// After the last request, before a quiet time begins: batches are written out by then.
+const SETTLE: Duration = Duration::from_secs(3);
 
 /// The costs of a process and all its descendants up to now.
 #[derive(Clone, Copy, Debug, Default)]
@@ -70,6 +72,15 @@ fn cost_of(pids: &[u32]) -> Result<Cost> {
         }
     }
     Ok(cost)
+}
+
+/// What `pid` costs over `seconds` in which nothing is asked of it, and how many they were.
+pub(crate) fn quiet(pid: u32, seconds: u64) -> Result<(Cost, f64)> {
+    std::thread::sleep(SETTLE);
+    let before = cost(pid)?;
+    let start = Instant::now();
+    std::thread::sleep(Duration::from_secs(seconds));
+    Ok((cost(pid)?.since(before), start.elapsed().as_secs_f64()))
 }
 
 /// `pid` and all that descend from it.

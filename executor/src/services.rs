@@ -122,3 +122,22 @@ pub struct Services {
     /// Wall time.
     pub clock: Arc<dyn Clock>,
 }
+
+impl Services {
+    /// One thing behind all ports.
+    pub fn of<P>(ports: Arc<P>, clock: Arc<dyn Clock>) -> Self
+    where
+        P: Kv + Sources + Secrets + PubSub + Timers + Files + Http + 'static,
+    {
+        Self {
+            kv: ports.clone(),
+            sources: ports.clone(),
+            secrets: ports.clone(),
+            pubsub: ports.clone(),
+            timers: ports.clone(),
+            files: ports.clone(),
+            http: ports,
+            clock,
+        }
+    }
+}

@@ -226,16 +226,7 @@ impl World {
     pub fn new() -> Self {
         let ports = Arc::new(Ports::default());
         let clock = Arc::new(ManualClock::new(NOW_MS));
-        let services = Services {
-            kv: ports.clone(),
-            sources: ports.clone(),
-            secrets: ports.clone(),
-            pubsub: ports.clone(),
-            timers: ports.clone(),
-            files: ports.clone(),
-            http: ports.clone(),
-            clock,
-        };
+        let services = Services::of(ports.clone(), clock);
         let config = ExecutorConfig { program_cache_entries: 64, ..ExecutorConfig::default() };
         Self { executor: Executor::new(config, services), ports, limits: Arc::new(limits()) }
     }

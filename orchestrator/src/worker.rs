@@ -380,17 +380,7 @@ fn ingress(
 }
 
 fn executor(channel: &Arc<WorkerEnd>, settings: &WorkerSettings) -> Executor {
-    let ports = Arc::new(ChannelPorts(Arc::clone(channel)));
-    let services = Services {
-        kv: ports.clone(),
-        sources: ports.clone(),
-        secrets: ports.clone(),
-        pubsub: ports.clone(),
-        timers: ports.clone(),
-        files: ports.clone(),
-        http: ports,
-        clock: Arc::new(SystemClock),
-    };
+    let services = Services::of(Arc::new(ChannelPorts(Arc::clone(channel))), Arc::new(SystemClock));
     let module_cache_entries = settings.module_cache_entries as usize;
     Executor::new(ExecutorConfig { module_cache_entries, ..ExecutorConfig::default() }, services)
 }

@@ -75,10 +75,9 @@ pub trait Files: Send + Sync {
     fn blobs_dropped(&self) -> std::sync::Arc<tokio::sync::Notify>;
     /// Up to `files_max` files of all apps by their blob's id, those after `after`: for a comparison with the disk.
     async fn files_by_blob(&self, after: Option<uuid::Uuid>, files_max: u32) -> Result<Vec<FileRow>>;
-    /// Bytes of all files of an app.
-    async fn files_bytes(&self, app: AppId) -> Result<u64>;
-    /// Notes that a signed URL that holds once was used; false where it had been. Forgotten at `expires_at`.
-    async fn use_signature_once(&self, token: ContentHash, expires_at: UnixMs) -> Result<bool>;
+    /// Notes that a signed URL that holds once was used; false where it had been. Forgotten after
+    /// `expires_at`.
+    async fn use_signature_once(&self, token: ContentHash, expires_at: UnixMs, now: UnixMs) -> Result<bool>;
 }
 
 /// A file as a comparison of rows and disk sees it.

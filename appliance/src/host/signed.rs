@@ -9,6 +9,7 @@ use crate::files::{digest, rules};
 use bytes::Bytes;
 use picloud_model::event::Cause;
 use picloud_model::file::{File, FilePatch, NewFile};
+use picloud_model::hash::ContentHash;
 use picloud_model::problem::{Code, Problem};
 use picloud_model::protocol::{
     AppSnapshot, STATIC_CHUNK_BYTES_MAX, ServiceFailure, ServiceReply, SignedReply, SignedRequest,
@@ -56,14 +57,15 @@ impl StoreHost {
                 let FileWithBlob { file, blob } = self.signed_file(&claims).await?;
                 // Who only looks at it has not used it.
                 if method == "GET" {
+                    let token = fingerprint(token);
                     self.use_once(&claims, token).await?;
-                    self.signed.reading.begin(Reader { token: fingerprint(token), sha256: file.sha256 }, blob);
+                    self.signed.reading.begin(Reader { token, sha256: file.sha256 }, blob);
                 }
                 Ok(SignedReply::File(file))
             }
             Verb::Put => self.begin_upload(&app, claims, token, announced).await.map(SignedReply::Upload),
             Verb::Delete => {
-                self.use_once(&claims, token).await?;
+                self.use_once(&claims, fingerprint(token)).await?;
                 let cause = Cause::first(self.clock.now_ms(), &app.limits);
                 let deleted = self
                     .store
@@ -136,9 +138,7 @@ impl StoreHost {
         let blob_id = blob.id;
         let stored = async {
             // Only what is whole uses the URL up.
-            if claims.once && !self.store.use_signature_once(token, claims.expires_at).await.map_err(from_store)? {
-                return Err(used());
-            }
+            self.use_once(&claims, token).await?;
             self.store_signed(&app, &claims, content_type, blob).await
         };
         let file = match stored.await {
@@ -211,11 +211,11 @@ impl StoreHost {
         found.ok_or_else(|| not_found(claims))
     }
 
-    async fn use_once(&self, claims: &Claims, token: &str) -> Result<(), Problem> {
+    async fn use_once(&self, claims: &Claims, token: ContentHash) -> Result<(), Problem> {
         if !claims.once {
             return Ok(());
         }
-        let first = self.store.use_signature_once(fingerprint(token), claims.expires_at).await;
+        let first = self.store.use_signature_once(token, claims.expires_at, self.clock.now_ms()).await;
         if first.map_err(from_store)? { Ok(()) } else { Err(used()) }
     }
 

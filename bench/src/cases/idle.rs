@@ -1,24 +1,16 @@
 //! What an appliance with one app costs while nobody asks for anything.
 
+use crate::process::quiet;
 use crate::report::Row;
 use crate::server::Appliance;
-use crate::{Setup, apps, load, process};
+use crate::{Setup, apps, load};
 use anyhow::Result;
-use std::time::{Duration, Instant};
-
-/// After the last request, before the watch begins: batches are written out by then.
-const SETTLE: Duration = Duration::from_secs(3);
 
 pub(crate) fn run(setup: &Setup, seconds: u64) -> Result<Vec<Row>> {
     let ours = Appliance::with(&setup.appliance, &[apps::standard()])?;
     load::once(ours.server.address, &apps::hello_requests()[0])?;
     load::once(ours.server.address, &apps::count_requests()[0])?;
-    std::thread::sleep(SETTLE);
-    let before = process::cost(ours.server.pid())?;
-    let start = Instant::now();
-    std::thread::sleep(Duration::from_secs(seconds));
-    let cost = process::cost(ours.server.pid())?.since(before);
-    let elapsed = start.elapsed().as_secs_f64();
+    let (cost, elapsed) = quiet(ours.server.pid(), seconds)?;
     Ok(vec![
         Row::at_most("idle: CPU %", cost.cpu_exact.as_secs_f64() / elapsed * 100.0, 0.05),
         Row::at_most("idle: wake-ups a second", cost.sleeps as f64 / elapsed, 2.0),

@@ -1,17 +1,14 @@
 //! Fifty clients that wait for changes while none happens, against none.
 
-use crate::process::Cost;
+use crate::process::{Cost, quiet};
 use crate::report::Row;
 use crate::server::{Appliance, admin_socket};
-use crate::{Setup, admin, apps, load, process};
+use crate::{Setup, admin, apps, load};
 use anyhow::Result;
 use std::os::unix::net::UnixStream;
-use std::time::{Duration, Instant};
 
 /// Clients that wait.
 const CLIENTS: usize = 50;
-/// After the last request, before it is counted: batches are written out by then.
-const SETTLE: Duration = Duration::from_secs(3);
 
 pub(crate) fn run(setup: &Setup, seconds: u64) -> Result<Vec<Row>> {
     let ours = Appliance::with(&setup.appliance, &[apps::standard()])?;
@@ -30,13 +27,4 @@ pub(crate) fn run(setup: &Setup, seconds: u64) -> Result<Vec<Row>> {
         Row::shown("watch: wake-ups a second with none", None, without.sleeps as f64 / elapsed),
         Row::shown("watch: KB of memory a client", None, memory / CLIENTS as f64),
     ])
-}
-
-/// What `pid` costs over `seconds` in which nothing is asked of it.
-fn quiet(pid: u32, seconds: u64) -> Result<(Cost, f64)> {
-    std::thread::sleep(SETTLE);
-    let before = process::cost(pid)?;
-    let start = Instant::now();
-    std::thread::sleep(Duration::from_secs(seconds));
-    Ok((process::cost(pid)?.since(before), start.elapsed().as_secs_f64()))
 }

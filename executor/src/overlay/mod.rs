@@ -66,6 +66,7 @@ impl Overlay {
     pub fn services(&self) -> Services {
         let Services { sources, clock, .. } = self.ports.base.clone();
         let ports = &self.ports;
+        // All that is an effect, or must be remembered; what a script is made of is read as it is.
         Services {
             kv: ports.clone(),
             pubsub: ports.clone(),

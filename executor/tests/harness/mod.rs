@@ -139,17 +139,7 @@ impl TestApp {
     pub fn new() -> Self {
         let world = Arc::new(World::default());
         let clock = Arc::new(ManualClock::new(NOW_MS));
-        let ports = Arc::new(Ports(world.clone()));
-        let services = Services {
-            kv: ports.clone(),
-            sources: ports.clone(),
-            secrets: ports.clone(),
-            pubsub: ports.clone(),
-            timers: ports.clone(),
-            files: ports.clone(),
-            http: ports,
-            clock,
-        };
+        let services = Services::of(Arc::new(Ports(world.clone())), clock);
         let executor = Executor::new(ExecutorConfig::default(), services);
         Self { executor, world, limits: Limits::default() }
     }

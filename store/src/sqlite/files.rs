@@ -123,18 +123,13 @@ impl Files for SqliteStore {
         self.read(move |conn| by_blob(conn, after, files_max)).await
     }
 
-    async fn files_bytes(&self, app: AppId) -> Result<u64> {
-        self.read(move |conn| files_bytes(conn, app)).await
-    }
-
-    async fn use_signature_once(&self, token: ContentHash, expires_at: UnixMs) -> Result<bool> {
+    async fn use_signature_once(&self, token: ContentHash, expires_at: UnixMs, now: UnixMs) -> Result<bool> {
         self.write(move |tx| {
-            // By the database's own clock: a signature is looked at for its own time before anybody asks here.
             let mut forget = tx.conn.prepare_cached(
                 "DELETE FROM used_signatures WHERE token IN (SELECT token FROM used_signatures
-                 WHERE expires_at < unixepoch() * 1000 ORDER BY expires_at LIMIT ?1)",
+                 WHERE expires_at < ?1 ORDER BY expires_at LIMIT ?2)",
             )?;
-            forget.execute([FORGOTTEN_AT_ONCE])?;
+            forget.execute(params![now, FORGOTTEN_AT_ONCE])?;
             let mut insert = tx.conn.prepare_cached(
                 "INSERT INTO used_signatures (token, expires_at) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
             )?;

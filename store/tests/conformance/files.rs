@@ -111,12 +111,21 @@ pub(crate) async fn the_quota_holds_for_all_files_of_an_app_and_shrinking_is_alw
         |size: usize, quota_bytes| FileChange { blob: Some(blob(&"y".repeat(size))), quota_bytes, ..change(made.id) };
     assert!(store.update_file(app, of(1_001, QUOTA), &cause(), None).await.is_err());
     store.update_file(app, of(1_000, QUOTA), &cause(), None).await.unwrap();
-    assert_eq!(store.files_bytes(app).await.unwrap(), 1_000);
+    assert_eq!(used_bytes(&*store, app).await, 1_000);
     // The limit was lowered since: less is let in, more is not.
     store.update_file(app, of(900, 10), &cause(), None).await.unwrap();
     assert!(store.update_file(app, of(901, 10), &cause(), None).await.is_err());
     store.delete_file(app, "photos", made.id, FileExpected::Anything, &cause(), None).await.unwrap();
-    assert_eq!((store.files_bytes(app).await.unwrap(), store.files_bytes(other).await.unwrap()), (0, 600));
+    assert_eq!((used_bytes(&*store, app).await, used_bytes(&*store, other).await), (0, 600));
+}
+
+/// As a file without any room is refused.
+async fn used_bytes(store: &dyn Store, app: AppId) -> u64 {
+    let refused = store.create_file(app, FileWrite { quota_bytes: 0, ..write("a", "b") }, &cause(), None).await;
+    match refused.unwrap_err() {
+        StoreError::Quota { used_bytes, .. } => used_bytes,
+        other => panic!("{other}"),
+    }
 }
 
 pub(crate) async fn files_are_listed_by_name_and_id_page_by_page(store: Arc<dyn Store>) {
@@ -223,11 +232,8 @@ pub(crate) async fn what_is_done_to_a_file_by_hand_is_noted_and_what_a_script_do
 
 pub(crate) async fn a_signature_is_used_once_and_forgotten_after_its_time(store: Arc<dyn Store>) {
     let (one, two) = (ContentHash::of(b"one"), ContentHash::of(b"two"));
-    // By the database's own clock, far from its end and far past it.
-    let (never, long_ago) = (i64::MAX, 1);
-    assert!(store.use_signature_once(one, never).await.unwrap());
-    assert!(!store.use_signature_once(one, never).await.unwrap());
-    assert!(store.use_signature_once(two, long_ago).await.unwrap());
-    assert!(store.use_signature_once(two, long_ago).await.unwrap(), "it was forgotten");
-    assert!(!store.use_signature_once(one, never).await.unwrap());
+    let used = async |token, now| store.use_signature_once(token, 1_000, now).await.unwrap();
+    assert!(used(one, 10).await && used(two, 20).await);
+    assert!(!used(one, 30).await && !used(two, 1_000).await, "up to the last moment");
+    assert!(used(one, 1_001).await && used(two, 1_002).await, "they were forgotten");
 }

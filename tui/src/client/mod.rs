@@ -288,7 +288,11 @@ fn problem_of(answer: &Answer) -> Problem {
     serde_json::from_slice::<Problem>(&answer.body).unwrap_or_else(|_no_problem| {
         let text = String::from_utf8_lossy(&answer.body);
         let text: String = text.chars().take(500).collect();
-        let mut problem = Problem::new(Code::Internal, format!("answered {}: {}", answer.status, text.trim()))
+        // An answer to HEAD has no body: its status says what it can.
+        let of_status = |code: &&Code| answer.body.is_empty() && code.status() == answer.status.as_u16();
+        // Of several with the same status the last is the most general.
+        let code = Code::ALL.iter().rfind(of_status).copied().unwrap_or(Code::Internal);
+        let mut problem = Problem::new(code, format!("answered {}: {}", answer.status, text.trim()))
             .hint("is this the admin API of a PiCloud appliance?");
         problem.status = answer.status.as_u16();
         problem
