@@ -2,27 +2,32 @@
 
 use crate::admin;
 use crate::backup;
+use crate::caddy;
 use crate::config::Config;
 use crate::dispatcher::{self, Dispatcher};
 use crate::doors;
 use crate::host::StoreHost;
 use crate::keys::{self, KeyRing};
 use crate::logs::Tail;
-use crate::metrics::{Gauges, Metrics, ProcessUsage, Queue};
+use crate::metrics::{Gauges, Metrics, NodesNow, ProcessUsage, Queue};
+use crate::nodes::{self, Cluster, discovery};
 use crate::registry::Registry;
 use crate::schedules;
 use crate::secrets::{self, Vault};
 use crate::tasks::{blob_sweep, history, kv_expiry, letters, refusals, retention};
 use crate::topics::Topics;
 use crate::watch;
+use picloud_cluster::lan::Lan;
 use picloud_model::audit::{Act, RefusedAct};
 use picloud_model::backoff::Backoff;
 use picloud_model::clock::Clock;
 use picloud_model::execution::Execution;
+use picloud_model::ids::AppId;
 use picloud_model::principal::Principal;
+pub(crate) use picloud_model::problem::with_sources;
 use picloud_model::protocol::WorkerSettings;
 use picloud_orchestrator::supervisor::{Supervisor, SupervisorConfig, SupervisorError};
-use picloud_store::blobs::{BlobError, Blobs};
+use picloud_store::blobs::{BlobError, Blobs, OwnerError};
 use picloud_store::{OpenError, Store, StoreError};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -54,6 +59,9 @@ pub enum StartError {
     /// The folder of files.
     #[error("{}\nhint: give the folder to this appliance alone and to its user, or set another one: files_root", with_sources(.0))]
     Files(#[from] BlobError),
+    /// The folder of files is another database's, or it is not known whose it is.
+    #[error("{}\nhint: {}", with_sources(.0), .0.hint())]
+    FilesOwner(#[from] OwnerError),
     /// The store opened, but does not answer.
     #[error("read all apps from the database: {}", with_sources(.0))]
     Store(StoreError),
@@ -73,6 +81,19 @@ pub enum StartError {
     /// The admin address is taken or not ours, or there is no certificate.
     #[error(transparent)]
     Https(#[from] admin::HttpsError),
+    /// What all appliances on the database share cannot be had.
+    #[error(
+        "open the CA that all appliances on this database share: {0}\nhint: copy keys/secrets.key from the data folder of an appliance that was there before"
+    )]
+    Shared(crate::secrets::VaultError),
+    /// What they share cannot be kept here.
+    #[error("write `{}`: {source}\nhint: the data folder must be writable and have room", path.display())]
+    SharedFile {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Workers cannot run as that user.
     #[error("worker_user `{0}` is no user of this machine\nhint: create it, or leave the setting out")]
     NoSuchUser(String),
@@ -120,6 +141,10 @@ pub struct Appliance {
     pub metrics: Arc<Metrics>,
     /// One backup at a time.
     pub backups: backup::contents::Turn,
+    /// The nodes.
+    pub cluster: Cluster,
+    /// What nodes ask, answered as the own worker's questions are.
+    pub(crate) host: Arc<StoreHost>,
     /// This machine's name.
     pub node: String,
     config: Config,
@@ -127,6 +152,8 @@ pub struct Appliance {
     started: Instant,
     admin: admin::Listening,
     https: Option<Arc<admin::Https>>,
+    /// This appliance on the local network.
+    lan: Option<Arc<Lan>>,
     refusals: refusals::Refusals,
     dispatcher: Dispatcher,
     tasks: Mutex<JoinSet<()>>,
@@ -137,12 +164,11 @@ impl Appliance {
     pub async fn start(start: Start) -> Result<Arc<Self>, StartError> {
         let Start { config, dev, on_executions } = start;
         let settings = &config.settings;
-        say_what_has_no_effect(&config);
         let (node, tail) = (node_name(), Tail::default());
         let host = Arc::new(StoreHost::open(settings, node.clone(), tail.clone(), on_executions).await?);
         let (ingress, ingress_addr) = doors::ingress(settings.ingress_addr)?;
         let socket = admin::bind(&settings.admin_socket, dev)?;
-        let https = doors::https(&config, dev, &node, &host.clock).await?;
+        let https = doors::https(&config, dev, &host).await?.map(Arc::new);
         host.keys.load(host.store.as_ref()).await.map_err(StartError::Store)?;
 
         let supervisor = worker_of(&config, ingress, &node)?;
@@ -153,6 +179,11 @@ impl Appliance {
         let supervisor = started.map_err(StartError::Worker)?;
         host.registry.attach(supervisor.clone());
 
+        let own = nodes::Own { ingress_addr, concurrency: settings.concurrency };
+        let cluster = Cluster::new(&host, https.clone(), own);
+        cluster.reload().await.map_err(StartError::Store)?;
+        let lan = https.as_deref().filter(|_https| settings.mdns);
+        let lan = lan.and_then(|https| discovery::open(&host.node, https, ingress_addr, &settings.data_dir));
         let parts = dispatcher::Parts::of(&host, supervisor.clone());
         let dispatcher = Dispatcher::start(parts, settings.concurrency);
         let appliance = Arc::new(Self {
@@ -173,15 +204,18 @@ impl Appliance {
             streams: watch::Streams::default(),
             metrics: Arc::clone(&host.metrics),
             backups: backup::contents::Turn::default(),
+            cluster,
             node,
             config,
             ingress_addr,
             started: Instant::now(),
             admin: admin::Listening::default(),
-            https: https.map(Arc::new),
+            https,
+            lan,
             refusals: host.refusals.clone(),
             dispatcher,
             tasks: Mutex::default(),
+            host,
         });
         appliance.begin_tasks();
         appliance.admin.serve(socket, appliance.https.clone(), &appliance);
@@ -189,7 +223,7 @@ impl Appliance {
     }
 
     /// Begins what goes on without anybody asking.
-    fn begin_tasks(&self) {
+    fn begin_tasks(self: &Arc<Self>) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         let (store, clock) = (|| Arc::clone(&self.store), || Arc::clone(&self.clock));
         tasks.spawn(history::run(self.history.clone()));
@@ -202,6 +236,14 @@ impl Appliance {
         tasks.spawn(schedules::run(store(), clock(), Arc::clone(&self.metrics)));
         tasks.spawn(refusals::run(self.refusals.clone(), store()));
         tasks.spawn(keys::flush_hourly(Arc::clone(&self.keys), store()));
+        tasks.spawn(self.cluster.hub.clone().watch_leases());
+        if let Some(lan) = &self.lan {
+            tasks.spawn(discovery::see(Arc::clone(lan), self.cluster.clone()));
+        }
+        tasks.spawn(nodes::others::run(Arc::clone(self)));
+        if let Some(caddy) = self.config.settings.caddy() {
+            tasks.spawn(caddy::run(caddy, self.cluster.clone(), self.watch.clone()));
+        }
     }
 
     /// Where routes are answered; the port is the real one, also where 0 was asked for.
@@ -228,7 +270,9 @@ impl Appliance {
     pub async fn keys_changed(&self) -> Result<(), StoreError> {
         let read = self.keys.load(self.store.as_ref()).await;
         // Also where they could not be read: what was revoked is gone from memory already.
-        if let Err(error) = self.supervisor.keys_changed(self.keys.for_workers()).await {
+        let (worker, ()) =
+            tokio::join!(self.supervisor.keys_changed(self.keys.for_workers()), self.cluster.hub.keys_changed());
+        if let Err(error) = worker {
             tracing::warn!(%error, "the worker did not take the changed API keys in time; its successor will");
         }
         read
@@ -243,6 +287,11 @@ impl Appliance {
     pub async fn back_up(&self, act: &Act) -> Result<backup::contents::Contents, backup::BackupError> {
         let source = backup::contents::Source::of(&self.config.settings, &self.node, Some(&self.blobs));
         backup::contents::Contents::gather(source, self.store.as_ref(), &self.backups, act).await
+    }
+
+    /// What the data is kept in: `sqlite` or `postgres`.
+    pub fn store_kind(&self) -> &'static str {
+        if self.config.settings.database_url.is_some() { "postgres" } else { "sqlite" }
     }
 
     /// How long it has been running.
@@ -297,7 +346,21 @@ impl Appliance {
             keys: self.keys.count() as u64,
             runs,
             queues: self.queues().await,
+            nodes: NodesNow::of(self.cluster.nodes().await.unwrap_or_default(), self.cluster.hub.counts()),
         }
+    }
+
+    /// The machines that run a script themselves, at its live version, by name.
+    pub fn served_by(&self, app: AppId, script: &str) -> Vec<String> {
+        let Some(app) = self.registry.app(app) else { return Vec::new() };
+        let Some(script) = app.script(script) else { return Vec::new() };
+        let is_here = script.placement.allows(self.registry.own_labels());
+        let nodes = self.cluster.hub.live();
+        let nodes = nodes.iter().filter(|node| node.in_step && script.placement.allows(&node.labels));
+        let mut names: Vec<String> = nodes.map(|node| node.name.clone()).collect();
+        names.extend(is_here.then(|| self.node.clone()));
+        names.sort_unstable();
+        names
     }
 
     /// What waits in each app; apps that cannot be asked are left out.
@@ -312,6 +375,7 @@ impl Appliance {
                     app: app.name.clone(),
                     deliveries: u64::try_from(queued.deliveries).unwrap_or(0),
                     oldest_due_ms: queued.oldest_due_at.map_or(0, |at| u64::try_from(now - at).unwrap_or(0)),
+                    waiting_for_node: self.dispatcher.waiting_for_node(app.id),
                     dead_letters: u64::try_from(queued.dead_letters).unwrap_or(0),
                 }),
                 Err(error) => tracing::debug!(app = %app.name, %error, "what waits in an app could not be counted"),
@@ -322,10 +386,15 @@ impl Appliance {
 
     /// Takes nothing new, finishes what is under way, stores what waits.
     pub async fn stop(&self) {
+        // What nodes run goes on there, and is asked for again after the next start.
+        self.dispatcher.stop_claiming();
+        self.cluster.hub.close();
+        if let Some(lan) = &self.lan {
+            lan.stop().await;
+        }
         if tokio::time::timeout(ADMIN_DRAIN, self.admin.stop()).await.is_err() {
             tracing::warn!("admin requests that were still under way were cut off");
         }
-        self.dispatcher.stop_claiming();
         self.supervisor.stop().await;
         self.dispatcher.ended(DISPATCH_DRAIN).await;
         // Before its task is ended: what that has in hand would be lost.
@@ -337,25 +406,6 @@ impl Appliance {
         if let Err(error) = std::fs::remove_file(self.admin_socket()) {
             tracing::debug!(%error, "the admin socket's file could not be removed");
         }
-    }
-}
-
-/// An error and what it comes from, in one line.
-pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}
-
-/// Settings that are accepted before what they set exists, so that a file can be written once.
-fn say_what_has_no_effect(config: &Config) {
-    if config.origins.contains_key("mdns") {
-        tracing::info!(from = %config.origin("mdns"), "`mdns` takes effect in a later version");
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::admin;
 use crate::appliance::StartError;
 use crate::config::Config;
-use picloud_model::clock::Clock;
+use crate::host::StoreHost;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
@@ -11,19 +11,17 @@ use std::sync::Arc;
 const INGRESS_BACKLOG: i32 = 1_024;
 
 /// Opens the admin API to the network; in `dev` only where somebody said so.
-pub(crate) async fn https(
-    config: &Config,
-    dev: bool,
-    node: &str,
-    clock: &Arc<dyn Clock>,
-) -> Result<Option<admin::Https>, StartError> {
+pub(crate) async fn https(config: &Config, dev: bool, host: &StoreHost) -> Result<Option<admin::Https>, StartError> {
     let settings = &config.settings;
     let was_set = config.origins.contains_key("admin_addr");
     if dev && !was_set {
         return Ok(None);
     }
     let (cert, key) = (settings.tls_cert.as_deref(), settings.tls_key.as_deref());
-    let tls = admin::Tls::open(&settings.data_dir.join("keys"), cert, key, node, Arc::clone(clock))
+    if settings.database_url.is_some() {
+        crate::nodes::authority::share(host, &settings.data_dir.join("keys")).await?;
+    }
+    let tls = admin::Tls::open(&settings.data_dir.join("keys"), cert, key, &host.node, Arc::clone(&host.clock))
         .map_err(admin::HttpsError::Tls)?;
     match admin::Https::bind(settings.admin_addr, tls).await {
         Ok(https) => Ok(Some(https)),

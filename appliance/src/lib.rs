@@ -8,6 +8,7 @@ pub mod commands;
 
 pub mod appliance;
 pub mod backup;
+pub mod caddy;
 pub mod deploy;
 pub mod dispatcher;
 mod doors;
@@ -17,7 +18,7 @@ pub mod keys;
 pub mod kv;
 pub mod logs;
 pub mod metrics;
-pub mod outbound;
+pub mod nodes;
 pub mod private_file;
 mod registry;
 pub mod schedules;

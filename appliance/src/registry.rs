@@ -1,15 +1,20 @@
 //! The apps as the worker sees them: what is published, in which order, and from when on.
 //!
+//! Nodes are told beside the worker, each as it may run what was changed.
+//!
 //! Kept in memory so that a starting worker is fed, a deploy is checked against all other apps, and an
 //! effect is checked against its app's limits, without asking the store.
 
+use crate::nodes::hub::Hub;
 use picloud_model::ids::AppId;
+use picloud_model::placement::Labels;
 use picloud_model::protocol::AppSnapshot;
 use picloud_orchestrator::supervisor::Supervisor;
 use picloud_store::{Store, StoreError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// How often a changed app is read from a store that refuses.
 const READS_MAX: u32 = 5;
@@ -24,18 +29,26 @@ pub struct Registry {
     supervisor: OnceLock<Supervisor>,
     /// Set once the store has been read at the start: whether it could be.
     loaded: tokio::sync::SetOnce<bool>,
+    hub: Hub,
+    /// What this machine's own worker is placed by.
+    labels: Arc<Labels>,
+    /// Counts published changes.
+    changes: watch::Sender<u64>,
     /// Held while one change goes out, so that the worker gets changes of one app in the store's order.
     publishing: tokio::sync::Mutex<()>,
 }
 
 impl Registry {
     /// No apps yet: [`Registry::load`] brings them.
-    pub fn new(store: Arc<dyn Store>) -> Self {
+    pub fn new(store: Arc<dyn Store>, hub: Hub, labels: Arc<Labels>) -> Self {
         Self {
             store,
+            hub,
+            labels,
             apps: RwLock::default(),
             supervisor: OnceLock::new(),
             loaded: tokio::sync::SetOnce::new(),
+            changes: watch::Sender::new(0),
             publishing: tokio::sync::Mutex::new(()),
         }
     }
@@ -62,6 +75,26 @@ impl Registry {
         debug_assert!(attached.is_ok(), "there is one supervisor");
     }
 
+    /// The worker's parent side, once there is one.
+    pub(crate) fn supervisor(&self) -> Option<&Supervisor> {
+        self.supervisor.get()
+    }
+
+    /// What this machine's own worker is placed by.
+    pub fn own_labels(&self) -> &Arc<Labels> {
+        &self.labels
+    }
+
+    /// The app as this machine's own worker is to serve it.
+    pub fn placed_here(&self, app: &Arc<AppSnapshot>) -> Arc<AppSnapshot> {
+        app.placed_on(&self.labels)
+    }
+
+    /// Changes whenever an app is published anew, or gone.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
     /// The app as it is published.
     pub fn app(&self, id: AppId) -> Option<Arc<AppSnapshot>> {
         self.apps.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
@@ -72,7 +105,8 @@ impl Registry {
         self.apps.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
-    /// Takes the app from the store and hands it to the worker; returns once requests are answered from it.
+    /// Takes the app from the store and hands it to the worker and to nodes; returns once requests are answered from it,
+    /// by nodes that are in step where that is soon.
     ///
     /// A worker that does not take it is not the caller's failure: what was committed stays committed, and
     /// the worker's successor starts with it.
@@ -86,14 +120,18 @@ impl Registry {
                 None => apps.remove(&id),
             };
         }
-        let Some(supervisor) = self.supervisor.get() else { return Ok(()) };
-        let told = match snapshot {
-            Some(app) => supervisor.app_changed(AppSnapshot::clone(&app)).await,
-            None => supervisor.app_removed(id).await,
+        let worker = async {
+            let Some(supervisor) = self.supervisor.get() else { return };
+            let told = match snapshot {
+                Some(app) => supervisor.app_changed(AppSnapshot::clone(&self.placed_here(&app))).await,
+                None => supervisor.app_removed(id).await,
+            };
+            if let Err(error) = told {
+                tracing::warn!(app.id = %id, %error, "the worker did not take a change in time; its successor will");
+            }
         };
-        if let Err(error) = told {
-            tracing::warn!(app.id = %id, %error, "the worker did not take a change in time; its successor will");
-        }
+        tokio::join!(worker, self.hub.app_changed(id));
+        self.changes.send_modify(|changes| *changes += 1);
         Ok(())
     }
 

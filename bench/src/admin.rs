@@ -52,19 +52,28 @@ fn connect(socket: &Path) -> Result<UnixStream> {
     UnixStream::connect(socket).with_context(|| format!("connect to `{}`", socket.display()))
 }
 
+/// What `path` shows.
+pub(crate) fn get(socket: &Path, path: &str) -> Result<String> {
+    ask(socket, "GET", path, "")
+}
+
 /// The body of the answer.
-fn post(socket: &Path, path: &str, body: &str) -> Result<String> {
+pub(crate) fn post(socket: &Path, path: &str, body: &str) -> Result<String> {
+    ask(socket, "POST", path, body)
+}
+
+fn ask(socket: &Path, method: &str, path: &str, body: &str) -> Result<String> {
     let mut stream = connect(socket)?;
     let head = format!(
-        "POST /api/v1{path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+        "{method} /api/v1{path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
          content-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     stream.write_all(head.as_bytes())?;
     stream.write_all(body.as_bytes())?;
     let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).with_context(|| format!("read the answer to POST {path}"))?;
+    stream.read_to_end(&mut answer).with_context(|| format!("read the answer to {method} {path}"))?;
     let answer = String::from_utf8_lossy(&answer);
-    ensure!(answer.get(9..10) == Some("2"), "POST {path} was answered with {answer}");
+    ensure!(answer.get(9..10) == Some("2"), "{method} {path} was answered with {answer}");
     Ok(answer.split_once("\r\n\r\n").map(|(_head, body)| body.to_owned()).unwrap_or_default())
 }

@@ -9,6 +9,7 @@ mod admin;
 mod apps;
 mod cases;
 mod load;
+mod node;
 mod process;
 mod raw;
 mod report;
@@ -24,7 +25,7 @@ use std::process::ExitCode;
 /// PiCloud beside the raw limit, in one run.
 #[derive(Parser)]
 struct Arguments {
-    /// The appliance to measure; built beside this program where absent.
+    /// The appliance to measure, with the agent beside it; both are built where absent.
     #[arg(long, global = true)]
     appliance: Option<PathBuf>,
     /// Seconds of one round of load.
@@ -77,6 +78,12 @@ enum Bench {
         #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(100_000..))]
         rows: u32,
     },
+    /// Nodes beside the appliance: the same work, events over three, an idle link.
+    Cluster {
+        /// How long to watch an idle node.
+        #[arg(long, default_value_t = 120)]
+        seconds: u64,
+    },
     /// A file of 1 GB in and out, against cp, sync and sha256sum.
     Files,
     /// What an appliance costs while nothing happens.
@@ -99,6 +106,7 @@ enum Bench {
 /// What every bench needs to know.
 struct Setup {
     appliance: PathBuf,
+    node: PathBuf,
     round_s: u64,
     rounds: u32,
 }
@@ -111,7 +119,12 @@ impl Bench {
                 let light = [Self::Hello, Self::Json, Self::Counter, Self::Mix, Self::Routes, Self::Start];
                 let control =
                     [Self::Events, Self::Files, Self::Keys, Self::History, Self::HistoryRows { rows: 1_000_000 }];
-                let quiet = [Self::Watch { seconds: 30 }, Self::Schedules { seconds: 60 }, Self::Idle { seconds: 60 }];
+                let quiet = [
+                    Self::Cluster { seconds: 120 },
+                    Self::Watch { seconds: 30 },
+                    Self::Schedules { seconds: 60 },
+                    Self::Idle { seconds: 60 },
+                ];
                 for bench in light.into_iter().chain(control).chain(quiet) {
                     rows.extend(bench.run(setup)?);
                 }
@@ -129,6 +142,7 @@ impl Bench {
             Self::Watch { seconds } => cases::watch::run(setup, *seconds),
             Self::History => cases::history::run(setup),
             Self::HistoryRows { rows } => cases::history_rows::run(*rows),
+            Self::Cluster { seconds } => cases::cluster::run(setup, *seconds),
             Self::Files => cases::files::run(setup),
             Self::Idle { seconds } => cases::idle::run(setup, *seconds),
             Self::RawServer { address, store } => raw::serve(*address, store.as_deref()).map(|()| Vec::new()),
@@ -150,14 +164,15 @@ fn main() -> ExitCode {
 /// Answers whether every goal was met.
 fn run(arguments: &Arguments) -> Result<bool> {
     if let Bench::RawServer { .. } = arguments.bench {
-        arguments.bench.run(&Setup { appliance: PathBuf::new(), round_s: 0, rounds: 0 })?;
+        arguments.bench.run(&Setup { appliance: PathBuf::new(), node: PathBuf::new(), round_s: 0, rounds: 0 })?;
         return Ok(true);
     }
     let appliance = match &arguments.appliance {
         Some(path) => path.clone(),
-        None => server::build_appliance()?,
+        None => server::build_programs()?,
     };
-    let setup = Setup { appliance, round_s: arguments.round_s, rounds: arguments.rounds };
+    let node = appliance.with_file_name("picloud-node");
+    let setup = Setup { appliance, node, round_s: arguments.round_s, rounds: arguments.rounds };
     println!("{}", report::machine());
     let rows = arguments.bench.run(&setup)?;
     println!("{}", report::table(&rows));

@@ -52,7 +52,7 @@ impl Server {
         Self::start(command, address, data.join("bench.log"))
     }
 
-    fn start(mut command: Command, address: SocketAddr, log: PathBuf) -> Result<Self> {
+    pub(crate) fn start(mut command: Command, address: SocketAddr, log: PathBuf) -> Result<Self> {
         let output = File::create(&log).with_context(|| format!("create `{}`", log.display()))?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         // The settings of whoever runs this must not change what is measured.
@@ -145,21 +145,21 @@ pub(crate) fn admin_socket(data: &Path) -> PathBuf {
 }
 
 /// An address that was free a moment ago.
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind(("127.0.0.1", 0)).context("find a free port")?.local_addr()?)
 }
 
-/// Builds the appliance with this program's own profile and answers where it is.
-pub(crate) fn build_appliance() -> Result<PathBuf> {
+/// Builds the appliance and the agent with this program's own profile and answers where the appliance is.
+pub(crate) fn build_programs() -> Result<PathBuf> {
     let own = std::env::current_exe().context("find this program")?;
     let folder = own.parent().context("find the folder of this program")?;
     let profile = folder.file_name().and_then(|name| name.to_str()).context("read this program's profile")?;
     ensure!(profile != "debug", "an unoptimised build says nothing: run `cargo run --release -p picloud-bench -- all`");
     let status = Command::new("cargo")
-        .args(["build", "--package", "picloud-appliance", "--bin", "picloud-appliance", "--profile", profile])
+        .args(["build", "--package", "picloud-appliance", "--package", "picloud-node", "--bins", "--profile", profile])
         .stdin(Stdio::null())
         .status()
         .context("start cargo")?;
-    ensure!(status.success(), "the appliance does not build");
+    ensure!(status.success(), "the programs do not build");
     Ok(folder.join("picloud-appliance"))
 }

@@ -234,6 +234,13 @@ pub(crate) fn call_script(context: &NativeCallContext, name: &str, value: Dynami
             format!("{FUNCTION}: endpoint `{name}` is not run any more: it took its worker down {crashes} times");
         return Err(catchable(error::KIND_SERVICE, Code::WorkerLost, message));
     }
+    if found.elsewhere {
+        let message = format!(
+            "{FUNCTION}: endpoint `{name}` may not run on this node, and a call does not leave it: publish an event for \
+             it, or place the caller where `{name}` may run"
+        );
+        return Err(catchable(error::KIND_SERVICE, Code::NodeAway, message));
+    }
     let bytes_max = usize::try_from(limits.request_body_bytes).unwrap_or(usize::MAX);
     let (content_type, body) = if let Ok(blob) = value.as_blob_ref() {
         caller.check_blob(blob.len() as u64)?;

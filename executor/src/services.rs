@@ -87,6 +87,8 @@ pub struct ScriptRef {
     pub hash: ContentHash,
     /// How often this version took its worker down, once it is not run any more for it.
     pub quarantined_after_crashes: Option<u32>,
+    /// It may not run on this machine.
+    pub elsewhere: bool,
 }
 
 /// Where log lines of runs go. Bounds per line and per run are the executor's.

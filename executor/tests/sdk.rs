@@ -47,7 +47,13 @@ impl AppView for View {
             _ => return None,
         };
         let hash = ContentHash::of(source.as_bytes());
-        Some(ScriptRef { kind: ScriptKind::Endpoint, version: 1, hash, quarantined_after_crashes: None })
+        Some(ScriptRef {
+            kind: ScriptKind::Endpoint,
+            version: 1,
+            hash,
+            quarantined_after_crashes: None,
+            elsewhere: false,
+        })
     }
 
     fn env(&self, name: &str) -> Option<String> {

@@ -238,7 +238,7 @@ impl World {
         let mut save = |name: &str, kind: ScriptKind, source: &str| {
             let hash = ContentHash::of(source.as_bytes());
             lock(&self.ports.sources).insert(hash, source.into());
-            let found = ScriptRef { kind, version: 1, hash, quarantined_after_crashes: None };
+            let found = ScriptRef { kind, version: 1, hash, quarantined_after_crashes: None, elsewhere: false };
             view.insert(name.to_owned(), found.clone());
             found
         };

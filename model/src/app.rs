@@ -3,6 +3,7 @@
 use crate::clock::UnixMs;
 use crate::ids::AppId;
 use crate::limits::AppLimits;
+use crate::placement::Placement;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -25,6 +26,9 @@ pub struct App {
     /// What its scripts may reach beside the public internet.
     #[serde(default)]
     pub http: HttpPolicy,
+    /// Where its scripts may run, by script; those it does not name run anywhere.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub placement: BTreeMap<String, Placement>,
     /// Counts its changes; the ETag of the app.
     pub revision: i64,
     /// When it was made.
@@ -56,6 +60,9 @@ pub struct NewApp {
     /// What its scripts may reach beside the public internet.
     #[serde(default)]
     pub http: HttpPolicy,
+    /// Where its scripts may run, by script.
+    #[serde(default)]
+    pub placement: BTreeMap<String, Placement>,
 }
 
 /// `[http]` of an app: what its scripts may reach beside the public internet.
@@ -103,4 +110,7 @@ pub struct AppPatch {
     /// What its scripts may reach, all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<HttpPolicy>,
+    /// Where its scripts may run, all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<BTreeMap<String, Placement>>,
 }

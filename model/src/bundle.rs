@@ -33,6 +33,9 @@ pub struct Bundle {
     /// What its scripts may reach beside the public internet.
     #[serde(default, skip_serializing_if = "HttpPolicy::is_empty")]
     pub http: HttpPolicy,
+    /// Where its scripts may run, by script.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub placement: std::collections::BTreeMap<String, crate::placement::Placement>,
     /// Name → source of `scripts/{name}.rhai`.
     #[serde(default)]
     pub scripts: BTreeMap<String, String>,

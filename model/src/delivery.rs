@@ -29,6 +29,8 @@ pub struct Delivery {
     pub retry: Retry,
     /// From when on it is not tried any more.
     pub expires_at: Option<UnixMs>,
+    /// Where its trigger has it run.
+    pub placement: crate::placement::Placement,
 }
 
 /// One attempt that failed.

@@ -19,9 +19,12 @@ pub mod event;
 pub mod execution;
 pub mod file;
 pub mod http_call;
+pub mod join_token;
 pub mod key;
 pub mod kv;
 pub mod name;
+pub mod node;
+pub mod placement;
 pub mod principal;
 pub mod publish;
 pub mod route;
@@ -50,4 +53,5 @@ pub use ids::{
     AppId, AsyncRequestId, DeadLetterId, DeliveryId, EventId, ExecutionId, FileId, KeyId, RouteId, ScriptId, TimerId,
     TriggerId,
 };
+pub use node::NodeId;
 pub use problem::{Code, Problem};

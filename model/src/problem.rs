@@ -251,3 +251,14 @@ impl fmt::Display for Problem {
 }
 
 impl std::error::Error for Problem {}
+/// An error and what it comes from, in one line.
+pub fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

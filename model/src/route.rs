@@ -54,6 +54,17 @@ pub struct Route {
     pub spec: RouteSpec,
 }
 
+/// A route with who answers it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ServedRoute {
+    /// The route.
+    #[serde(flatten)]
+    pub route: Route,
+    /// The machines that answer it themselves, with the version that is live, sorted; other nodes forward it to one of
+    /// them.
+    pub served_by: Vec<String>,
+}
+
 /// One segment of a route's path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Segment {

@@ -154,6 +154,8 @@ capabilities! {
     Watch = "watch" needs ScriptRead;
     /// See the state of the appliance and its nodes, and its metrics.
     ReadNodes = "nodes.read" needs NodeRead;
+    /// Let nodes in, change, drain, replace and remove them; make and revoke join tokens.
+    AdminNodes = "nodes.admin" needs NodeAdmin;
     /// See, make and revoke API keys.
     AdminKeys = "keys.admin" needs InstanceAdmin;
     /// See and verify the audit log.

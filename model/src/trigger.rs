@@ -2,6 +2,7 @@
 
 use crate::clock::UnixMs;
 use crate::ids::TriggerId;
+use crate::placement::Placement;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -191,6 +192,18 @@ pub struct TriggerSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0, maximum = 10_000)]
     pub pause_after: Option<u32>,
+    /// Only on nodes with all of these labels; beside what its script needs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 16)]
+    pub needs: Vec<String>,
+    /// On no node with any of these labels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 16)]
+    pub avoid: Vec<String>,
+    /// Rather on nodes with more of these labels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(max_items = 16)]
+    pub prefers: Vec<String>,
 }
 
 impl TriggerSpec {
@@ -215,7 +228,15 @@ impl TriggerSpec {
             ordering_key: None,
             max_age_ms: None,
             pause_after: None,
+            needs: Vec::new(),
+            avoid: Vec::new(),
+            prefers: Vec::new(),
         }
+    }
+
+    /// Where its runs may run.
+    pub fn placement(&self) -> Placement {
+        Placement { needs: self.needs.clone(), avoid: self.avoid.clone(), prefers: self.prefers.clone() }
     }
 
     /// How failures are tried again.

@@ -4,6 +4,7 @@
 
 use crate::kv::check_collection;
 use crate::name::check_script_name;
+use crate::placement::Placement;
 use crate::publish::check_topic_pattern;
 use crate::trigger::{Missed, Op, Overlap, Retry, TriggerKind, TriggerSpec};
 use serde_json::Value;
@@ -110,6 +111,7 @@ impl TriggerSpec {
             faults.retry(retry);
         }
         self.check_numbers(&mut faults);
+        faults.placement(self);
         faults.found
     }
 
@@ -248,6 +250,17 @@ impl Faults {
         if !(1.0..=FACTOR_MAX).contains(&retry.factor) {
             let message = format!("`retry.factor` is {}, and must be from 1 to {FACTOR_MAX}", retry.factor);
             self.add("retry", message, hint);
+        }
+    }
+
+    fn placement(&mut self, spec: &TriggerSpec) {
+        for (field, entries) in [("needs", &spec.needs), ("avoid", &spec.avoid), ("prefers", &spec.prefers)] {
+            // Each list is checked as if it were the first, so that what is wrong stands at its own key.
+            let alone = Placement { needs: entries.clone(), ..Placement::default() };
+            for message in alone.check().err().into_iter().flatten() {
+                let message = message.replacen("`needs`", &format!("`{field}`"), 1);
+                self.add(field, message, "an entry is a label, or label=value: \"camera\", \"arch=aarch64\"");
+            }
         }
     }
 

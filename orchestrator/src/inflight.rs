@@ -7,9 +7,7 @@
 //! client of a named run is left beside its name: see [`parking`](crate::parking).
 
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use picloud_model::clock::UnixMs;
-use picloud_model::{AppId, ExecutionId};
-use serde::{Deserialize, Serialize};
+pub use picloud_model::protocol::LostRun;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -20,31 +18,6 @@ pub const SLOT_BYTES: usize = 512;
 const LENGTH_BYTES: usize = 2;
 /// Longest cause that is kept.
 const CAUSE_BYTES_MAX: usize = 256;
-
-/// A run that was under way when its worker died.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LostRun {
-    /// The app.
-    pub app: AppId,
-    /// The script.
-    pub script: String,
-    /// Its version.
-    pub version: i64,
-    /// The run.
-    pub execution_id: ExecutionId,
-    /// What started it: `GET /hello`, `run`, …
-    pub cause: String,
-    /// When it started.
-    pub started_at: UnixMs,
-    /// The run that everything began with.
-    pub root_execution_id: ExecutionId,
-    /// How many runs away from that.
-    pub trigger_depth: u32,
-    /// The trigger that started it; empty for none.
-    pub trigger: String,
-    /// Counting from 1 for an event; 0 for a request.
-    pub attempt: u32,
-}
 
 /// The slots, on either side.
 pub struct InFlight {
@@ -119,6 +92,7 @@ impl InFlight {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use picloud_model::{AppId, ExecutionId};
 
     fn run(script: &str, cause: String) -> LostRun {
         let execution_id = ExecutionId::new();

@@ -12,6 +12,7 @@ pub mod inflight;
 pub mod ingress;
 pub mod keyring;
 pub mod live;
+pub mod outbound;
 pub mod parking;
 pub mod path;
 pub mod previews;

@@ -115,13 +115,22 @@ impl Previews {
 impl Preview {
     fn of(app: &Arc<AppSnapshot>, live: &ScriptEntry, version: i64, found: VersionEntry) -> Self {
         let VersionEntry { kind, hash, modules, quarantined_after_crashes: _not } = found;
-        let entry = ScriptEntry { name: live.name.clone(), kind, version, hash, quarantined_after_crashes: None };
+        let entry = ScriptEntry {
+            name: live.name.clone(),
+            kind,
+            version,
+            hash,
+            quarantined_after_crashes: None,
+            placement: picloud_model::placement::Placement::default(),
+            elsewhere: false,
+        };
         let modules = modules.into_iter().map(|module| {
             let found = ScriptRef {
                 kind: ScriptKind::Module,
                 version: module.version,
                 hash: module.hash,
                 quarantined_after_crashes: None,
+                elsewhere: false,
             };
             (module.name, found)
         });

@@ -1,8 +1,8 @@
 //! The executor's ports, over the channel: what a script does to the world leaves its process here and nowhere else.
 
 use crate::channel::worker_end::WorkerEnd;
-use crate::ingress::Later;
 use crate::ingress::SignedFiles;
+use crate::ingress::{Elsewhere, Later};
 use crate::previews::Versions;
 use crate::run::current;
 use crate::static_files::StaticBytes;
@@ -16,7 +16,7 @@ use picloud_model::http_call::{HttpAnswer, HttpCall};
 use picloud_model::kv::{KvReply, KvRequest};
 use picloud_model::problem::Code;
 use picloud_model::protocol::{
-    Caller, ServiceFailure, ServiceReply, ServiceRequest, SignedReply, SignedRequest, VersionEntry,
+    Caller, Forward, Forwarded, ServiceFailure, ServiceReply, ServiceRequest, SignedReply, SignedRequest, VersionEntry,
 };
 use picloud_model::publish::{Publish, Published};
 use picloud_model::timer::{TimerReply, TimerRequest};
@@ -165,6 +165,25 @@ impl Later for ChannelPorts {
             let request = ServiceRequest::AsyncState(id);
             match channel.call_async(of_no_run(AppId(0)), Instant::now() + LATER_MAX, request).await? {
                 ServiceReply::AsyncState(state) => Ok(state),
+                _other => Err(other_kind()),
+            }
+        })
+    }
+}
+
+impl Elsewhere for ChannelPorts {
+    fn forward(
+        &self,
+        app: AppId,
+        request: Box<Forward>,
+        wait_max: Duration,
+    ) -> BoxFuture<'static, Result<Forwarded, ServiceFailure>> {
+        let channel = Arc::clone(&self.0);
+        Box::pin(async move {
+            // The run begins with it; the parent gives it its id.
+            let caller = of_no_run(app);
+            match channel.call_async(caller, Instant::now() + wait_max, ServiceRequest::Forward(request)).await? {
+                ServiceReply::Forwarded(answer) => Ok(answer),
                 _other => Err(other_kind()),
             }
         })

@@ -9,7 +9,7 @@ use crate::channel::worker_end::WorkerEnd;
 use crate::confine::confine;
 use crate::counting::Counting;
 use crate::inflight::InFlight;
-use crate::ingress::{Ingress, IngressParts, IngressSettings, Later};
+use crate::ingress::{Elsewhere, Ingress, IngressParts, IngressSettings, Later};
 use crate::live::Live;
 use crate::parking::Parking;
 use crate::previews::Versions;
@@ -21,6 +21,7 @@ use crate::static_files::{StaticBytes, StaticFiles};
 use crate::supervisor::IN_FLIGHT_FD;
 use arc_swap::ArcSwap;
 use nix::sys::signal::{SigSet, Signal};
+pub use picloud_executor::RunAllocator;
 use picloud_executor::{Executor, ExecutorConfig, Services, stack_bytes_for};
 use picloud_model::limits::Limits;
 use picloud_model::protocol::{RunRequest, ToParent, ToWorker, WorkerSettings};
@@ -31,7 +32,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Waker};
 use std::time::Duration;
@@ -241,7 +242,8 @@ async fn serve(parts: Parts, mut inbox: mpsc::Receiver<ToWorker>) -> Result<(), 
         node: Arc::from(settings.node.as_str()),
         announce_inline: parts.arguments.announce_inline,
     });
-    let ingress = Arc::new(ingress(&channel, &live, runner.clone(), counting));
+    let node_drains = Arc::new(AtomicBool::new(false));
+    let ingress = Arc::new(ingress(&channel, &live, runner.clone(), counting, Arc::clone(&node_drains)));
     let ingress = tokio::spawn(ingress.serve(parts.ingress, async move {
         // An error means that nobody is left to drain for.
         let _drained = draining.wait_for(|drain| *drain).await;
@@ -266,6 +268,7 @@ async fn serve(parts: Parts, mut inbox: mpsc::Receiver<ToWorker>) -> Result<(), 
             }
             ToWorker::Run { id, run } => asked.begin(id, *run),
             ToWorker::Count { id } => capture.tell_counts(id, gate.now()),
+            ToWorker::Draining(is_draining) => node_drains.store(is_draining, Ordering::Relaxed),
             ToWorker::Drain => break,
             ToWorker::Start(_) | ToWorker::Reply { .. } => tracing::warn!("a frame came at a time it means nothing"),
         }
@@ -364,6 +367,7 @@ fn ingress(
     live: &Arc<ArcSwap<Live>>,
     runner: Runner,
     counting: Arc<Counting>,
+    draining: Arc<AtomicBool>,
 ) -> Ingress<Runner> {
     let ports = Arc::new(ChannelPorts(Arc::clone(channel)));
     Ingress::new(IngressParts {
@@ -372,7 +376,9 @@ fn ingress(
         files: StaticFiles::new(Arc::clone(&ports) as Arc<dyn StaticBytes>),
         versions: Arc::clone(&ports) as Arc<dyn Versions>,
         later: Arc::clone(&ports) as Arc<dyn Later>,
+        elsewhere: Arc::clone(&ports) as Arc<dyn Elsewhere>,
         signed: ports,
+        draining,
         counting,
         clock: Arc::new(SystemClock),
         settings: IngressSettings::default(),

@@ -30,6 +30,7 @@ pub(crate) enum List {
     Timers = 12,
     DeadLetters = 13,
     Files = 16,
+    JoinTokens = 17,
 }
 
 /// The cursor of `list` that stands behind the item with this key.
@@ -77,6 +78,11 @@ pub(crate) fn page_items(asked: Option<u32>) -> usize {
     let row = LIMITS.iter().find(|row| row.name == "list_page").expect("the table has this limit");
     let items = asked.map_or(row.default, u64::from).clamp(1, row.ceiling);
     usize::try_from(items).expect("a page's ceiling fits a usize")
+}
+
+/// The number of rows to ask for: one more shows whether there is a next page.
+pub(crate) fn rows_max(items_max: usize) -> i64 {
+    i64::try_from(items_max + 1).expect("a page is small")
 }
 
 /// The page out of up to `items_max + 1` items, of which the last only shows that there are more.

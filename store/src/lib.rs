@@ -4,21 +4,42 @@
 //! `Ok(None)`; a broken expectation of the caller's (a taken name, a moved version) is
 //! [`StoreError::Conflict`] or [`StoreError::Stale`]. No word of any SQL dialect crosses this file.
 //!
-//! To add a noun: a file in `picloud-model`, a trait here, a file of its name in `sqlite/` (and later in
-//! `postgres/`), cases in `tests/conformance/`.
+//! To add a noun: a file in `picloud-model`, a trait here, a file of its name in `sqlite/` and in `postgres/`, cases in
+//! `tests/conformance/`.
 
+mod audit_chain;
+mod audit_shown;
 pub mod blobs;
 mod cursor;
 mod data_dir;
+mod emission;
 mod events;
+mod execution_body;
+mod file_rules;
 mod files;
+mod filter;
+mod kv_changes;
+mod letters;
+mod matching;
+mod migrate_store;
+mod node_rules;
+mod nodes;
 mod open;
+mod parts;
+mod postgres;
+mod refusals;
+mod route_words;
+mod snapshots;
 mod sqlite;
+mod triggering;
+mod turns;
 
 pub use cursor::{execution_cursor, execution_of_cursor};
 pub use events::{Claimed, DeadLetters, Deliveries, Events, Queued, Schedule, Slot, SlotEnded, TriggerWrite, Triggers};
 pub use files::{FileChange, FileExpected, FileRow, FileWithBlob, FileWrite, Files, StoredBlob};
-pub use open::{OpenError, OpenSettings, open};
+pub use migrate_store::{MigrateError, MoveProgress, MovedTable, StorePlace, migrate_store};
+pub use nodes::{JoinTokenWrite, Kept, NodeSeen, NodeWrite, Nodes, Others, TokenJoin};
+pub use open::{OpenError, OpenSettings, is_database_url, open, shown_database_url};
 
 use async_trait::async_trait;
 use picloud_model::app::{App, AppPatch, NewApp};
@@ -95,6 +116,9 @@ pub enum StoreError {
         /// The limit.
         limit_bytes: u64,
     },
+    /// The shared database does not answer, or not in time. A change may have been made all the same.
+    #[error("the database does not answer")]
+    Away(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Everything else: for the log, not for users.
     #[error("the database failed")]
     Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -446,6 +470,9 @@ pub trait Store:
     + Secrets
     + Audit
     + Backup
+    + Nodes
+    + Kept
+    + Others
 {
 }
 
@@ -465,5 +492,8 @@ impl<T> Store for T where
         + Secrets
         + Audit
         + Backup
+        + Nodes
+        + Kept
+        + Others
 {
 }

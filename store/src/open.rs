@@ -1,6 +1,7 @@
 //! Opening the store: settings, the choice of backend, and every reason why it cannot be opened.
 
 use crate::Store;
+use crate::postgres::{Address, PgStore, masked};
 use crate::sqlite::SqliteStore;
 use picloud_model::clock::Clock;
 use std::path::PathBuf;
@@ -9,10 +10,13 @@ use std::sync::Arc;
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
 /// Where the store is and how large it may become.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct OpenSettings {
-    /// The directory that holds everything; made (0700) where it is missing.
+    /// The directory that holds everything, or with `database_url` what is not in that database; made (0700) where it is
+    /// missing.
     pub data_dir: PathBuf,
+    /// `postgres://…`: the database that several appliances may share. Absent, it is SQLite in the directory.
+    pub database_url: Option<String>,
     /// The most bytes the data (without history) may take; the disk's size where absent.
     pub data_bytes_max: Option<u64>,
     /// The most bytes the history may take.
@@ -24,15 +28,35 @@ pub struct OpenSettings {
 }
 
 impl OpenSettings {
+    /// The same with the database that holds the data, where it is not SQLite in the directory.
+    pub fn with_database(self, database_url: Option<String>) -> Self {
+        Self { database_url, ..self }
+    }
+
     /// The defaults for a data directory.
     pub fn new(data_dir: impl Into<PathBuf>) -> Self {
         Self {
             data_dir: data_dir.into(),
+            database_url: None,
             data_bytes_max: None,
             history_bytes_max: 256 * 1024 * 1024,
             history_app_runs_max: 10_000,
             audit_entries_max: 100_000,
         }
+    }
+}
+
+impl std::fmt::Debug for OpenSettings {
+    /// Without the database's password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenSettings")
+            .field("data_dir", &self.data_dir)
+            .field("database_url", &self.database_url.as_deref().map(masked))
+            .field("data_bytes_max", &self.data_bytes_max)
+            .field("history_bytes_max", &self.history_bytes_max)
+            .field("history_app_runs_max", &self.history_app_runs_max)
+            .field("audit_entries_max", &self.audit_entries_max)
+            .finish()
     }
 }
 
@@ -78,6 +102,16 @@ pub enum OpenError {
         /// The newest schema this program knows.
         known: i64,
     },
+    /// The file is from the past, and whoever opens it must not change it.
+    #[error("`{}` was written by an older PiCloud (schema {found}, this one has {known})", path.display())]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// This program's schema.
+        known: i64,
+    },
     /// A migration that was applied is not the one this program holds.
     #[error("`{}` was made with another {migration} than this program's", path.display())]
     ChangedMigration {
@@ -85,6 +119,24 @@ pub enum OpenError {
         path: PathBuf,
         /// The migration's file name.
         migration: String,
+    },
+    /// It is no address of a database.
+    #[error("`{shown}` is no address of a Postgres database")]
+    Address {
+        /// What was given, without its password.
+        shown: String,
+        /// What is wrong with it.
+        #[source]
+        source: Source,
+    },
+    /// The database does not answer, or does not let this program in.
+    #[error("the database `{shown}` cannot be reached")]
+    Unreachable {
+        /// Where it is, without the password.
+        shown: String,
+        /// Why.
+        #[source]
+        source: Source,
     },
     /// Everything else.
     #[error("`{}` cannot be opened", path.display())]
@@ -120,16 +172,34 @@ impl OpenError {
                 format!("put a backup in its place, or move `{}` away to start empty", path.display())
             }
             Self::Newer { .. } => "install the newer PiCloud again, or put back a backup of the older one".to_owned(),
+            Self::Older { .. } => "start the appliance on it once: that brings it up to date".to_owned(),
             Self::ChangedMigration { .. } => {
                 "install the PiCloud that made it; a build between two releases may have changed its schema".to_owned()
+            }
+            Self::Address { .. } => "write `database-url = \"postgres://USER:PASSWORD@HOST:5432/DATABASE\"`".to_owned(),
+            Self::Unreachable { shown, .. } => {
+                format!("try `psql {shown}` from here: server, name, password and the database itself must be right")
             }
             Self::Unusable { .. } => "check that the path is a directory on a disk that works".to_owned(),
         }
     }
 }
 
+/// Whether this is the address of a Postgres database.
+pub fn is_database_url(text: &str) -> bool {
+    Address::parse(text).is_ok()
+}
+
+/// A database's address as it may be shown: without its password.
+pub fn shown_database_url(url: &str) -> String {
+    masked(url)
+}
+
 /// Opens the store, making what is missing. Time where no method is given any comes from `clock`.
 pub async fn open(settings: OpenSettings, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, OpenError> {
+    if let Some(database_url) = &settings.database_url {
+        return Ok(Arc::new(PgStore::open(&settings, database_url).await?));
+    }
     let path = settings.data_dir.clone();
     let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&settings, clock.as_ref())).await;
     let store = opened.map_err(|source| OpenError::Unusable { path, source: Box::new(source) })??;

@@ -5,14 +5,23 @@ use std::process::{Command, Stdio};
 
 /// Everything that is needed beside Rust, each with the reason.
 pub(crate) const NEEDED: &[(&str, &str)] = &[
+    ("avahi-daemon", "whom the machines that announce themselves have to get along with"),
+    ("avahi-utils", "sees what is announced, and announces, as others do"),
     ("ca-certificates", "cargo fetches crates over TLS"),
+    ("caddy", "stands in front of an appliance that keeps its upstreams"),
+    ("dbus", "the bus that Avahi is asked over"),
+    ("faketime", "a node whose clock is wrong"),
     ("g++", "compiles libFuzzer for the fuzz targets"),
     ("gcc", "compiles the bundled SQLite, and links"),
     ("git", "tidy and the tests run in a clone"),
+    ("iproute2", "hosts, cables and a bridge for the tests of the cluster"),
     ("libc6-dev", "the headers that SQLite includes"),
     ("mount", "a small file system that a test fills"),
+    ("nftables", "cuts these cables, in one direction or both"),
+    ("postgresql", "the server that tests of the shared store start for themselves"),
     ("python3-venv", "a place for schemathesis, which tries the admin API"),
     ("strace", "makes the disk fail under a running appliance"),
+    ("util-linux", "namespaces for these hosts"),
 ];
 
 /// Prints the list and installs what is missing; does nothing where all is there.

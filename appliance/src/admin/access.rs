@@ -62,7 +62,7 @@ macro_rules! permissions {
 permissions! {
     ReadApps CreateApps ChangeApps DeleteApps Deploy ReadScripts WriteScripts RunScripts ReadRoutes WriteRoutes
     ReadTriggers WriteTriggers ReadDeadLetters WriteDeadLetters ReadFiles WriteFiles
-    ReadKv WriteKv ReadSecrets WriteSecrets ReadExecutions ReadLogs Watch ReadNodes AdminKeys ReadAudit Backup
+    ReadKv WriteKv ReadSecrets WriteSecrets ReadExecutions ReadLogs Watch ReadNodes AdminNodes AdminKeys ReadAudit Backup
     SweepFiles
 }
 

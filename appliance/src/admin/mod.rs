@@ -16,5 +16,8 @@ mod tls;
 mod visitor;
 
 pub use listener::{Https, HttpsError, ListenError, Listening, bind};
+pub(crate) use refusal::Refusal;
 pub use refusal::from_store;
+pub(crate) use tls::make_authority;
+pub(crate) use tls::names::main_address;
 pub use tls::{Tls, TlsError};

@@ -7,7 +7,7 @@ use picloud_model::problem::{Code, Problem};
 use picloud_store::StoreError;
 
 /// What a handler answers instead.
-pub(super) struct Refusal(pub(super) Problem);
+pub(crate) struct Refusal(pub(crate) Problem);
 
 /// What a handler returns.
 pub(super) type Answer<T> = Result<T, Refusal>;
@@ -70,6 +70,13 @@ pub fn from_store(error: StoreError) -> Problem {
         error @ StoreError::Quota { limit_bytes, .. } => Problem::new(Code::StorageFull, error.to_string())
             .limit("files_app_bytes", limit_bytes)
             .hint("remove files, or raise `files_app_bytes` in [limits] of app.toml"),
+        StoreError::Away(source) => {
+            // That it went away is said once, by who listens to it.
+            tracing::debug!(error = %crate::appliance::with_sources(source.as_ref()), "the database does not answer");
+            Problem::new(Code::Overloaded, "the database does not answer; what was to be changed may have been, or not")
+                .hint("it is used again as soon as it is back: look whether it was done, and try again")
+                .retry_after_s(2)
+        }
         StoreError::Backend(source) => {
             tracing::error!(error = %crate::appliance::with_sources(source.as_ref()), "the database failed");
             Problem::internal()

@@ -2,8 +2,9 @@
 
 use super::access::{Guarded, Known};
 use super::api::{
-    apps, audit, backup, dead_letters, deploy, env, executions, files, keys, kv, logs, meta, metrics, publish, replay,
-    routes, run, scripts, sdk, secrets, sweep, timers, topics, triggers, versions, watch,
+    apps, audit, backup, cluster, dead_letters, deploy, env, executions, files, join_tokens, keys, kv, logs, meta,
+    metrics, nodes, publish, replay, routes, run, scripts, sdk, secrets, sweep, timers, topics, triggers, versions,
+    watch,
 };
 use super::openapi::{BASE, Urls, urls};
 use super::refusal::Refusal;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 /// The URLs, and which handlers answer there. Methods, parameters and answers stand beside the handlers.
 #[rustfmt::skip]
+#[expect(clippy::too_many_lines, reason = "a line a URL, and all of them in one place")]
 pub(super) fn urls() -> Urls {
     urls! {
         "/health" => meta::health;
@@ -77,6 +79,15 @@ pub(super) fn urls() -> Urls {
         "/watch" => watch::watch;
         "/logs" => logs::logs;
         "/metrics" => metrics::metrics;
+        "/nodes" => nodes::list;
+        "/nodes/{node}" => nodes::get, nodes::patch, nodes::delete;
+        "/nodes/{node}/approve" => nodes::approve;
+        "/nodes/{node}/drain" => nodes::drain;
+        "/nodes/{node}/resume" => nodes::resume;
+        "/nodes/{node}/replace" => nodes::replace;
+        "/join-tokens" => join_tokens::list, join_tokens::create;
+        "/join-tokens/{id}" => join_tokens::delete;
+        "/cluster" => cluster::cluster;
         "/keys" => keys::list, keys::create;
         "/keys/{id}" => keys::get, keys::delete;
         "/audit" => audit::list;

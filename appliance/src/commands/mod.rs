@@ -5,6 +5,7 @@
 mod backup;
 mod check_config;
 mod dev;
+mod migrate_store;
 mod restore;
 mod serve;
 mod signals;
@@ -51,6 +52,10 @@ fn run(matches: &ArgMatches) -> Result<(), Stopped> {
         Some(("restore", given)) => {
             let file: &PathBuf = given.get_one("FILE").expect("clap requires it");
             restore::run(&settle(&Mode::Service, given)?, file)
+        }
+        Some(("migrate-store", given)) => {
+            let place = |name| given.get_one::<String>(name).expect("clap requires it");
+            migrate_store::run(place("from"), place("to"))
         }
         Some(("check-config", given)) => {
             check_config::run(&settle(&Mode::Service, given)?, given.get_flag("json"));
@@ -111,6 +116,17 @@ fn command() -> Command {
                 .after_help("Example: picloud-appliance restore /mnt/usb/picloud.tar --data-dir /var/lib/picloud")
                 .arg(file_argument("The file that `backup` wrote")),
         ))
+        .subcommand(
+            Command::new("migrate-store")
+                .about("Move everything from one store into a new one: from SQLite to Postgres, or back")
+                .after_help(
+                    "No appliance may run on either. Both sides are compared row by row before the new one is kept; the \
+                     source stays as it is, and so do files of apps.\nExample: picloud-appliance migrate-store \
+                     --from /var/lib/picloud --to postgres://picloud@db.local/picloud",
+                )
+                .arg(place_argument("from", "The store to read: the data folder of an appliance, or a database"))
+                .arg(place_argument("to", "The store to make: a data folder without one, or an empty database")),
+        )
         .subcommand(with_settings(
             Command::new("check-config")
                 .about("Check the settings and show what holds, and where each comes from")
@@ -121,6 +137,10 @@ fn command() -> Command {
 
 fn file_argument(help: &'static str) -> Arg {
     Arg::new("FILE").required(true).value_parser(clap::value_parser!(PathBuf)).help(help)
+}
+
+fn place_argument(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name("DIR|URL").required(true).help(help)
 }
 
 fn with_settings(command: Command) -> Command {

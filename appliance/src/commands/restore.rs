@@ -30,6 +30,12 @@ pub(super) fn run(config: &Config, archive: &Path) -> Result<(), Stopped> {
         rfc3339(manifest.created_at),
         manifest.node,
     ));
+    if let Some(url) = &config.settings.database_url {
+        let (dir, url) = (dir.display(), picloud_store::shown_database_url(url));
+        terminal::say(&format!(
+            "it is in SQLite: `picloud-appliance migrate-store --from {dir} --to {url}` takes it there"
+        ));
+    }
     if !restored.audit.intact {
         let reason = restored.audit.reason.as_deref().unwrap_or("its chain is broken");
         terminal::complain(&format!(

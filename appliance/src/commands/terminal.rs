@@ -18,8 +18,10 @@ pub(super) fn complain(line: &str) {
 /// Starts logging on standard error. `filter` was checked with the settings.
 pub(super) fn start_log(filter: &str, with_time: bool) {
     use tracing_subscriber::EnvFilter;
+    // Each connection of the pool that broke with the database; that it went away is said once, elsewhere.
+    let quiet = "sqlx_core::pool=error".parse().expect("it is a directive");
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter))
+        .with_env_filter(EnvFilter::new(filter).add_directive(quiet))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
@@ -69,12 +71,18 @@ impl Progress {
     /// So many bytes more.
     pub(super) fn add(&mut self, bytes: u64) {
         self.bytes += bytes;
+        let (bytes, done) = (self.bytes, self.done);
+        self.show(&format_args!("{} {done}", size(bytes)));
+    }
+
+    /// Something else than a number of bytes.
+    pub(super) fn show(&mut self, what: &dyn std::fmt::Display) {
         let now = Instant::now();
         if self.next.is_some_and(|next| next <= now) {
             self.next = Some(now + SHOWN_EVERY);
             self.shown = true;
             let mut out = std::io::stderr().lock();
-            let _closed = write!(out, "\r{} {}\u{1b}[K", size(self.bytes), self.done).and_then(|()| out.flush());
+            let _closed = write!(out, "\r{what}\u{1b}[K").and_then(|()| out.flush());
         }
     }
 }

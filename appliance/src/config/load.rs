@@ -140,13 +140,13 @@ fn unknown_key(origin: &Origin, key: &str, name_of: fn(&SettingRow) -> String) -
 }
 
 fn bad_value(origin: &Origin, row: &SettingRow, value: &str) -> ConfigError {
-    let hint =
-        (row.key == "database_url").then(|| "remove it; Postgres as a store comes with a later version".to_owned());
+    // It may hold a password.
+    let value = if row.key == "database_url" { "what was given" } else { value };
     ConfigError {
         place: origin.to_string(),
         message: format!("`{}` cannot be {value}", row.key),
         expected: Some(row.expected.to_owned()),
-        hint,
+        hint: None,
     }
 }
 

@@ -9,6 +9,7 @@ mod table;
 pub use load::{ConfigError, Layers, load, read};
 pub use table::{SETTINGS, SettingRow};
 
+use crate::caddy::{self, CaddyAddress, CaddySettings};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -44,12 +45,16 @@ pub struct Settings {
     pub tls_cert: Option<PathBuf>,
     /// The key of that certificate.
     pub tls_key: Option<PathBuf>,
-    /// Whether the appliance will announce itself; accepted, not in use yet.
+    /// Whether the appliance announces itself on the local network, and sees nodes there.
     pub mdns: bool,
     /// Where files of apps are, if not in the data folder.
     pub files_root: Option<PathBuf>,
-    /// Another store than SQLite; refused by this version.
+    /// The Postgres database that holds the data, if not SQLite in the data folder.
     pub database_url: Option<String>,
+    /// The Caddy whose upstreams are kept current, if any.
+    pub caddy_admin: Option<CaddyAddress>,
+    /// Where in its configuration they are.
+    pub caddy_upstreams: String,
     /// Compiled modules that a worker keeps.
     pub module_cache_size: u32,
     /// Runs at once.
@@ -89,6 +94,8 @@ impl Settings {
             mdns: true,
             files_root: None,
             database_url: None,
+            caddy_admin: None,
+            caddy_upstreams: "picloud".to_owned(),
             module_cache_size: 512,
             concurrency: u32::try_from(concurrency).unwrap_or(u32::MAX),
             worker_user: None,
@@ -99,6 +106,12 @@ impl Settings {
             letters_days: 30,
             letters_max: 10_000,
         }
+    }
+
+    /// The Caddy whose upstreams are kept current, if any.
+    pub fn caddy(&self) -> Option<CaddySettings> {
+        let path = caddy::upstreams_path(&self.caddy_upstreams)?;
+        Some(CaddySettings { address: self.caddy_admin.clone()?, path })
     }
 
     /// Where files of apps are.

@@ -117,7 +117,7 @@ pub const SETTINGS: &[SettingRow] = &[
         key: "mdns",
         value_name: "true|false",
         expected: "`true` or `false`",
-        doc: "Whether the appliance announces itself on the network (not in use yet)",
+        doc: "Whether the appliance announces itself on the local network, and sees nodes there",
         shape: Shape::Switch,
         set: |settings, text| text.parse().ok().map(|on| settings.mdns = on),
         show: |settings| settings.mdns.to_string(),
@@ -134,13 +134,36 @@ pub const SETTINGS: &[SettingRow] = &[
     SettingRow {
         key: "database_url",
         value_name: "URL",
-        expected: "nothing: this version stores in SQLite in the data folder",
-        doc: "Another store than SQLite (refused by this version)",
+        expected: "the address of a Postgres database: `postgres://USER:PASSWORD@HOST:5432/DATABASE`",
+        doc: "The Postgres database for the data, which appliances may share; SQLite in the data folder otherwise",
         shape: Shape::Text,
-        // No URL is accepted until there is a second store: an appliance that silently kept its data
-        // elsewhere than it was told would be worse than one that does not start.
-        set: |_settings, _text| None,
-        show: |settings| settings.database_url.clone().unwrap_or_default(),
+        set: |settings, text| {
+            picloud_store::is_database_url(text).then(|| settings.database_url = Some(text.to_owned()))
+        },
+        // Never with its password.
+        show: |settings| settings.database_url.as_deref().map(picloud_store::shown_database_url).unwrap_or_default(),
+    },
+    SettingRow {
+        key: "caddy_admin",
+        value_name: "URL",
+        expected: "the admin API of a Caddy: `http://127.0.0.1:2019`, or `unix//run/caddy/admin.sock`",
+        doc: "A Caddy whose upstreams are kept to the nodes there are (docs/caddy.md)",
+        shape: Shape::Text,
+        set: |settings, text| text.parse().ok().map(|address| settings.caddy_admin = Some(address)),
+        show: |settings| settings.caddy_admin.as_ref().map(ToString::to_string).unwrap_or_default(),
+    },
+    SettingRow {
+        key: "caddy_upstreams",
+        value_name: "ID",
+        expected: "the `@id` of a `reverse_proxy` handler, or a path such as `/config/apps/http/servers/srv0/routes/0/handle/0`",
+        doc: "Which handler of that Caddy has them",
+        shape: Shape::Text,
+        set: |settings, text| {
+            crate::caddy::upstreams_path(text)?;
+            settings.caddy_upstreams = text.to_owned();
+            Some(())
+        },
+        show: |settings| settings.caddy_upstreams.clone(),
     },
     SettingRow {
         key: "module_cache_size",

@@ -48,7 +48,7 @@ fn a_bad_value_names_the_key_and_what_was_expected() {
         file("mdns = \"yes\""),
         file("data_dir = \"/x"),
         file("data_dir = \"/x\"\ndata_dir = \"/y\""),
-        file("database_url = \"postgres://picloud@db/picloud\""),
+        file("database_url = \"mysql://picloud:secret@db/picloud\""),
         variable("PICLOUD_CONCURRENCY", "many"),
         Layers { flags: vec![("concurrency", "0".to_owned())], ..Layers::default() },
     ]

@@ -1,6 +1,6 @@
 //! Everything that can be said about a bundle without the store: all of it at once, each with its file.
 
-use super::{graph, triggers};
+use super::{graph, placements, triggers};
 use base64::Engine;
 use picloud_executor::validate;
 use picloud_model::app::{HttpPolicy, NewApp};
@@ -54,12 +54,19 @@ pub fn check(mut bundle: Bundle, now: UnixMs) -> Result<Wanted, Problem> {
         (false, true) => Some(ScriptKind::Module),
         (false, false) => None,
     };
+    placements::check_placements(&mut bundle.placement, kind_of, &mut errors);
     let triggers = triggers::check_triggers(&bundle.triggers, kind_of, now, &mut errors);
     if !errors.is_empty() {
         return Err(refusal(&bundle.name, errors));
     }
-    let app =
-        NewApp { name: bundle.name, hosts: bundle.hosts, env: bundle.env, limits: bundle.limits, http: bundle.http };
+    let app = NewApp {
+        name: bundle.name,
+        hosts: bundle.hosts,
+        env: bundle.env,
+        limits: bundle.limits,
+        http: bundle.http,
+        placement: bundle.placement,
+    };
     Ok(Wanted { app, scripts, routes: bundle.routes, static_files, triggers, warnings })
 }
 

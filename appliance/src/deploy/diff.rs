@@ -5,6 +5,7 @@ use super::triggers::trigger_changes;
 use picloud_model::bundle::{Change, ChangeAction};
 use picloud_model::hash::ContentHash;
 use picloud_model::limits::AppLimits;
+use picloud_model::placement::Placement;
 use picloud_model::route::{RouteAuth, RouteSpec};
 use picloud_model::script::ScriptKind;
 use picloud_store::AppState;
@@ -30,6 +31,7 @@ pub fn diff(state: Option<&AppState>, wanted: &Wanted, whole: bool) -> Vec<Chang
     let old_allow = app.iter().flat_map(|app| &app.http.allow).map(|host| (host.clone(), String::new())).collect();
     let new_allow = wanted.app.http.allow.iter().map(|host| (host.clone(), String::new())).collect();
     values("http", &old_allow, &new_allow, &mut changes);
+    placements(state, wanted, &mut changes);
     values("env", &app.map(|app| app.env.clone()).unwrap_or_default(), &wanted.app.env, &mut changes);
     scripts(state, wanted, whole, &mut changes);
     routes(state, wanted, &mut changes);
@@ -43,6 +45,23 @@ fn limits(limits: &AppLimits) -> BTreeMap<String, String> {
     let json = serde_json::to_value(limits).unwrap_or_default();
     let fields = json.as_object().cloned().unwrap_or_default();
     fields.into_iter().map(|(name, value)| (name, value.to_string())).collect()
+}
+
+/// Compares where scripts may run; what is said of a script that is gone says nothing.
+fn placements(state: Option<&AppState>, wanted: &Wanted, changes: &mut Vec<Change>) {
+    let shown = |(script, placement): (&String, &Placement)| (script.clone(), in_short(placement));
+    let old = state.iter().flat_map(|state| {
+        let is_there = |name: &str| state.scripts.iter().any(|(script, _source)| script.name == name);
+        state.app.placement.iter().filter(move |(script, _placement)| is_there(script))
+    });
+    values("placement", &old.map(shown).collect(), &wanted.app.placement.iter().map(shown).collect(), changes);
+}
+
+/// `needs camera; prefers room=kitchen`
+fn in_short(placement: &Placement) -> String {
+    let lists = [("needs", &placement.needs), ("avoid", &placement.avoid), ("prefers", &placement.prefers)];
+    let told = lists.into_iter().filter(|(_list, entries)| !entries.is_empty());
+    told.map(|(list, entries)| format!("{list} {}", entries.join(", "))).collect::<Vec<_>>().join("; ")
 }
 
 /// Compares two maps of names and values; an empty value has nothing to show.
@@ -172,6 +191,7 @@ mod tests {
             env: app.env.clone(),
             limits: app.limits.clone(),
             http: app.http.clone(),
+            placement: app.placement.clone(),
             revision: 1,
             created_at: 0,
             updated_at: 0,
@@ -230,6 +250,8 @@ mod tests {
         new.app.hosts = vec!["kitchen.example.org".to_owned()];
         new.app.limits.timeout_ms = Some(500);
         new.app.http.allow = vec!["printer.local".to_owned()];
+        let camera = Placement { needs: vec!["camera".to_owned()], ..Placement::default() };
+        new.app.placement.insert("hello".to_owned(), camera);
         let spec = TriggerSpec { trigger: Some("orders".to_owned()), ..letters };
         new.triggers = vec![TriggerWrite { spec, next_at: None }];
         new.static_files[0].bytes = b"p {}".to_vec();

@@ -9,6 +9,7 @@ use picloud_model::problem::Problem;
 use picloud_model::protocol::STATIC_CHUNK_BYTES_MAX;
 use picloud_model::script::ScriptKind;
 use picloud_store::StaticFile;
+use std::collections::BTreeMap;
 
 impl Appliance {
     /// Everything of the app.
@@ -19,18 +20,23 @@ impl Appliance {
             let scripts = state.scripts.iter().filter(|(script, _source)| script.kind == wanted);
             scripts.map(|(script, source)| (script.name.clone(), source.to_string())).collect()
         };
-        let (scripts, modules) = (of_kind(ScriptKind::Endpoint), of_kind(ScriptKind::Module));
+        let (scripts, modules): (BTreeMap<String, String>, _) =
+            (of_kind(ScriptKind::Endpoint), of_kind(ScriptKind::Module));
+        let mut placement = state.app.placement;
+        // One of a script that is gone could not be deployed again.
+        placement.retain(|script, _placement| scripts.contains_key(script));
         let mut bundle = Bundle {
             name: state.app.name,
             hosts: state.app.hosts,
             routes: state.routes.into_iter().map(|route| route.spec).collect(),
             triggers: state.triggers.into_iter().map(|trigger| trigger.spec).collect(),
             http: state.app.http,
+            placement,
             env: state.app.env,
             limits: state.app.limits,
             scripts,
             modules,
-            static_files: std::collections::BTreeMap::new(),
+            static_files: BTreeMap::new(),
             message: None,
         };
         for file in &state.static_files {

@@ -4,6 +4,7 @@ pub mod check;
 pub mod diff;
 pub mod export;
 mod graph;
+mod placements;
 mod recorded;
 mod rollback;
 pub mod single;
@@ -93,6 +94,8 @@ impl Appliance {
             version: 0,
             hash: ContentHash::of(script.source.as_bytes()),
             quarantined_after_crashes: None,
+            placement: picloud_model::placement::Placement::default(),
+            elsewhere: false,
         });
         let candidate = Candidate {
             id: state.map(|state| state.app.id),

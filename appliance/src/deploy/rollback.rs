@@ -293,6 +293,8 @@ fn candidate<'a>(state: &'a AppState, routes: &'a [RouteSpec], writes: &[ScriptW
         version: 0,
         hash,
         quarantined_after_crashes: None,
+        placement: picloud_model::placement::Placement::default(),
+        elsewhere: false,
     };
     let stay = state.scripts.iter().map(|(script, _source)| script);
     let stay = stay.filter(|script| writes.iter().all(|write| write.name != script.name));

@@ -1,12 +1,13 @@
 //! One script, one route, one app's fields: the same checks as a deploy, and the same one-after-the-other.
 
 use super::check::{self, WithHint, in_app_toml};
-use super::{Candidate, STALE_RETRIES_MAX, check_revision, graph};
+use super::{Candidate, STALE_RETRIES_MAX, check_revision, graph, placements};
 use crate::admin::from_store;
 use crate::appliance::Appliance;
 use picloud_model::app::{App, AppPatch, NewApp};
 use picloud_model::audit::Act;
 use picloud_model::ids::RouteId;
+use picloud_model::placement::Placement;
 use picloud_model::problem::{Code, Problem};
 use picloud_model::protocol::AppSnapshot;
 use picloud_model::route::{Route, RouteSpec};
@@ -15,12 +16,24 @@ use picloud_store::{ScriptWrite, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+/// Refuses what is wrong with where the scripts of `app` may run.
+fn refuse_placements(
+    app: &str,
+    placements: &mut BTreeMap<String, Placement>,
+    kind_of: impl Fn(&str) -> Option<ScriptKind>,
+) -> Result<(), Problem> {
+    let mut errors = Vec::new();
+    placements::check_placements(placements, kind_of, &mut errors);
+    if errors.is_empty() { Ok(()) } else { Err(invalid(app, errors)) }
+}
+
 impl Appliance {
     /// Makes an empty app.
     pub async fn create_app(&self, mut app: NewApp, act: &Act) -> Result<App, Problem> {
         picloud_model::name::check_app_name(&app.name)?;
         check::check_app_fields(&mut app.hosts, &app.env, &app.limits, &app.http)
             .map_err(|errors| invalid(&app.name, errors))?;
+        refuse_placements(&app.name, &mut app.placement, |_script| None)?;
         let _alone = self.changes.lock().await;
         let created = self.store.create_app(&app, act).await.map_err(from_store)?;
         self.registry.publish(created.id).await.map_err(from_store)?;
@@ -42,6 +55,10 @@ impl Appliance {
         check::check_app_fields(&mut hosts, &env, &limits, &http).map_err(|errors| invalid(&app.name, errors))?;
         patch.hosts = patch.hosts.is_some().then_some(hosts);
         let _alone = self.changes.lock().await;
+        if let Some(placement) = &mut patch.placement {
+            let live = self.live(app)?;
+            refuse_placements(&app.name, placement, |name| live.script(name).map(|script| script.kind))?;
+        }
         if let Some(hosts) = &patch.hosts {
             let live = self.live(app)?;
             self.refuse_ambiguity(candidate(&live, hosts, &specs(&live)))?;

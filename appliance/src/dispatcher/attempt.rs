@@ -1,15 +1,19 @@
 //! One attempt of one delivery: the run, its record, and the end that it comes to.
 
 use super::end::{self, Outcome};
+use super::running::{At, Place};
 use crate::host::{Causes, Origin, StoreHost};
 use crate::metrics::Metrics;
+use crate::nodes::hub::{Hub, NoResult};
 use crate::registry::Registry;
 use crate::secrets::Vault;
 use crate::tasks::history::History;
+use picloud_cluster::leases::SILENCE_MAX;
 use picloud_model::async_request::NewAsyncRequest;
-use picloud_model::clock::Clock;
+use picloud_model::clock::{Clock, UnixMs};
 use picloud_model::delivery::{Delivery, DeliveryEnd, Ended};
 use picloud_model::event::EventKind;
+use picloud_model::execution::{Execution, Outcome as RunOutcome, Usage};
 use picloud_model::ids::{AppId, DeliveryId, ExecutionId};
 use picloud_model::principal::Principal;
 use picloud_model::problem::{Code, Problem};
@@ -18,9 +22,7 @@ use picloud_orchestrator::supervisor::Supervisor;
 use picloud_store::{Store, StoreError};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
-use tokio::sync::Notify;
 
 /// An attempt that runs for so long is written down as one that has begun.
 const NOTED_AFTER: Duration = Duration::from_secs(1);
@@ -41,6 +43,8 @@ pub struct Parts {
     pub registry: Arc<Registry>,
     /// Who runs scripts.
     pub supervisor: Supervisor,
+    /// The nodes, which run them too.
+    pub hub: Hub,
     /// Where finished runs go.
     pub history: History,
     /// The apps' secrets, which are taken out of what is kept.
@@ -53,39 +57,27 @@ pub struct Parts {
     pub node: String,
 }
 
-/// How many deliveries run at this moment.
-#[derive(Default)]
-pub(super) struct Running {
-    count: AtomicUsize,
-    /// Told when one is over, which is before the store has been told of it.
-    pub(super) freed: Notify,
-    stopping: AtomicBool,
+/// Why there is no result.
+enum Failed {
+    /// It says itself whether it was an attempt.
+    Here(Problem),
+    /// It was not run.
+    NotRun(Problem),
+    /// The node that had it was lost.
+    Lost(Problem),
 }
 
-impl Running {
-    pub(super) fn count(&self) -> usize {
-        self.count.load(Ordering::Acquire)
-    }
-
-    /// From now on, runs end because they must.
-    pub(super) fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
-    }
-
-    /// A place, until it is dropped.
-    pub(super) fn take(self: &Arc<Self>) -> Place {
-        self.count.fetch_add(1, Ordering::AcqRel);
-        Place(Arc::clone(self))
-    }
-}
-
-/// The place of one run.
-pub(super) struct Place(Arc<Running>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.count.fetch_sub(1, Ordering::AcqRel);
-        self.0.freed.notify_one();
+impl From<NoResult> for Failed {
+    fn from(why: NoResult) -> Self {
+        match why {
+            // As on this machine: they would be as large, or as dead, anywhere.
+            NoResult::NotRun(problem) if matches!(problem.code, Code::TooLarge | Code::Corrupted) => {
+                Self::Here(problem)
+            }
+            NoResult::NotRun(problem) => Self::NotRun(problem),
+            NoResult::Lost(problem) if problem.code == Code::NodeAway => Self::Lost(problem),
+            NoResult::Lost(problem) => Self::Here(problem),
+        }
     }
 }
 
@@ -96,24 +88,30 @@ pub(super) async fn run(parts: Arc<Parts>, delivery: Delivery, place: Place) {
         Ok(asked) => {
             let request = match &asked.input {
                 RunInput::Async { request, .. } => Some(request.id),
-                RunInput::Request(_) | RunInput::Event { .. } => None,
+                RunInput::Request(_) | RunInput::Forwarded { .. } | RunInput::Event { .. } => None,
             };
             let origin = Origin { chain: delivery.event.chain.clone(), cause: asked.cause.clone(), request };
             let under_way = parts.causes.begin(execution_id, origin);
-            (parts.try_run(&delivery, execution_id, asked).await, Some(under_way))
+            (parts.try_run(&delivery, execution_id, asked, &place.at).await, Some(under_way))
         }
-        Err(problem) => (Err(problem), None),
+        Err(problem) => (Err(Failed::Here(problem)), None),
     };
-    if let Err(problem) = &mut result
+    if let Err(Failed::Here(problem)) = &mut result
         && problem.code == Code::WorkerLost
-        && place.0.stopping.load(Ordering::Acquire)
+        && place.is_stopping()
     {
         // It was cut off by the end of the appliance, not by itself.
         problem.code = Code::NodeAway;
     }
     // The next run begins while this one is told of.
+    let at = place.at.clone();
     drop((under_way, place));
-    let outcome = parts.outcome(&delivery, execution_id, result).await;
+    let outcome = parts.outcome(&delivery, execution_id, result, at.name(&parts.node)).await;
+    parts.tell(&delivery, outcome).await;
+}
+
+/// Gives `delivery` back to the store, not run.
+pub(super) async fn give_back(parts: Arc<Parts>, delivery: Delivery, outcome: Outcome) {
     parts.tell(&delivery, outcome).await;
 }
 
@@ -133,6 +131,7 @@ impl Parts {
             clock: Arc::clone(&host.clock),
             registry: Arc::clone(&host.registry),
             supervisor,
+            hub: host.hub.clone(),
             history: host.history.clone(),
             vault: Arc::clone(&host.vault),
             metrics: Arc::clone(&host.metrics),
@@ -164,10 +163,11 @@ impl Parts {
         delivery: &Delivery,
         execution_id: ExecutionId,
         asked: Asked,
-    ) -> Result<RunResult, Problem> {
+        at: &At,
+    ) -> Result<RunResult, Failed> {
         let Some(app) = self.registry.app(delivery.app) else {
             // It is gone and its deliveries with it, or it is not published yet.
-            return Err(Problem::new(Code::NodeAway, "the app of this delivery is not there"));
+            return Err(Failed::Here(Problem::new(Code::NodeAway, "the app of this delivery is not there")));
         };
         let Asked { input, principal, cause } = asked;
         let run = RunRequest {
@@ -184,7 +184,13 @@ impl Parts {
             dry_run: false,
         };
         let timeout = Duration::from_millis(app.limits.triggered_timeout_ms) + ANSWER_SLACK;
-        self.noted(delivery.id, pin!(self.supervisor.run(run, timeout))).await
+        match at {
+            At::Here => self.noted(delivery.id, pin!(self.supervisor.run(run, timeout))).await.map_err(Failed::Here),
+            At::Node(node) => {
+                let running = self.hub.run(&node.id, run, timeout + SILENCE_MAX);
+                self.noted(delivery.id, pin!(running)).await.map_err(Failed::from)
+            }
+        }
     }
 
     /// Waits for a run, and writes down that its attempt has begun where it takes long: a run that takes the whole
@@ -200,12 +206,26 @@ impl Parts {
     }
 
     /// What the result comes to; keeps the run's record.
-    async fn outcome(&self, delivery: &Delivery, id: ExecutionId, result: Result<RunResult, Problem>) -> Outcome {
+    async fn outcome(
+        &self,
+        delivery: &Delivery,
+        id: ExecutionId,
+        result: Result<RunResult, Failed>,
+        node: &str,
+    ) -> Outcome {
         let now = self.clock.now_ms();
         let mut result = match result {
             Ok(result) => result,
             // A lost run's record comes from whoever saw its worker die.
-            Err(problem) => return end::of_problem(delivery, id, problem, &self.node, now),
+            Err(Failed::Here(problem)) => return end::of_problem(delivery, id, problem, node, now),
+            Err(Failed::NotRun(problem)) => {
+                tracing::debug!(node, error = %problem.detail, "a node did not run a delivery");
+                return end::not_run(now);
+            }
+            Err(Failed::Lost(problem)) => {
+                self.history.push_kept(vec![self.lost(delivery, id, &problem, node, now)]);
+                return end::of_lost(delivery, id, problem, node, now);
+            }
         };
         if result.verdict == Verdict::NotRun {
             return end::not_run(now);
@@ -217,6 +237,38 @@ impl Parts {
         let outcome = end::of_result(delivery, &mut result, now);
         self.history.push_kept(vec![result.execution]);
         outcome
+    }
+
+    /// The record of a run whose node was lost: whether it ended there, nobody knows.
+    fn lost(&self, delivery: &Delivery, id: ExecutionId, problem: &Problem, node: &str, now: UnixMs) -> Execution {
+        let trigger = delivery.trigger.as_ref().map(|(_id, name)| name.clone()).unwrap_or_default();
+        Execution {
+            id,
+            root_id: delivery.event.root_id,
+            app_id: delivery.app,
+            app: self.app_name(delivery.app),
+            script: delivery.script.clone(),
+            version: delivery.version.unwrap_or(0),
+            node: node.to_owned(),
+            cause: if trigger.is_empty() {
+                delivery.event.kind.as_str().to_owned()
+            } else {
+                format!("trigger {trigger}")
+            },
+            outcome: RunOutcome::WorkerLost,
+            status: problem.status,
+            started_at: now,
+            duration_us: 0,
+            usage: Usage::default(),
+            error_json: serde_json::to_string(problem).unwrap_or_default(),
+            logs: Vec::new(),
+            logs_dropped: 0,
+            trigger_depth: delivery.event.depth,
+            trigger,
+            attempt: delivery.attempt,
+            result_json: String::new(),
+            input_json: String::new(),
+        }
     }
 
     /// Tells the store until it takes it: a claim that is never told of would hold its delivery back.
@@ -243,7 +295,7 @@ impl Parts {
         }
     }
 
-    fn app_name(&self, app: AppId) -> String {
+    pub(super) fn app_name(&self, app: AppId) -> String {
         self.registry.app(app).map_or_else(|| format!("#{app}"), |app| app.name.clone())
     }
 }

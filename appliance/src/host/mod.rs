@@ -2,6 +2,7 @@
 
 mod causes;
 mod files;
+mod forward;
 mod http;
 mod open;
 mod publish;
@@ -13,7 +14,7 @@ pub(crate) use publish::{check as check_publish, check_value as check_event_valu
 use crate::keys::KeyRing;
 use crate::kv;
 use crate::metrics::Metrics;
-use crate::outbound::Outbound;
+use crate::nodes::hub::Hub;
 use crate::registry::Registry;
 use crate::secrets::Vault;
 use crate::tasks::history::History;
@@ -33,6 +34,7 @@ use picloud_model::protocol::{
 };
 use picloud_model::scope::Scope;
 use picloud_model::script::{ModuleVersion, ScriptKind};
+use picloud_orchestrator::outbound::Outbound;
 use picloud_orchestrator::supervisor::{Host, HostError, LostRun};
 use picloud_store::blobs::Blobs;
 use picloud_store::{Store, StoreError};
@@ -72,6 +74,8 @@ pub struct StoreHost {
     pub topics: Topics,
     /// Where runs come from that this appliance started.
     pub causes: Causes,
+    /// The nodes that are connected.
+    pub hub: Hub,
     /// This machine's name.
     pub node: String,
 }
@@ -96,7 +100,8 @@ impl Host for StoreHost {
             return Err(HostError("the apps could not be read from the store".to_owned()));
         }
         self.metrics.worker_started();
-        Ok(Snapshot { revision: 0, apps: self.registry.all(), keys: self.keys.for_workers() })
+        let apps = self.registry.all().iter().map(|app| self.registry.placed_here(app)).collect();
+        Ok(Snapshot { revision: 0, apps, keys: self.keys.for_workers() })
     }
 
     fn executions(&self, executions: Vec<Execution>) {
@@ -116,6 +121,13 @@ impl Host for StoreHost {
     }
 
     async fn worker_lost(&self, runs: Vec<LostRun>) {
+        self.worker_lost_on(&self.node, runs).await;
+    }
+}
+
+impl StoreHost {
+    /// The worker of this node died with these.
+    pub(crate) async fn worker_lost_on(&self, node: &str, runs: Vec<LostRun>) {
         if let Some(suspect) = suspect(&runs) {
             self.count_crash(suspect).await;
         }
@@ -123,12 +135,10 @@ impl Host for StoreHost {
             self.metrics.run_lost(&self.app_name(run.app), &run.script);
         }
         let now = self.clock.now_ms();
-        let lost = runs.into_iter().map(|run| self.lost_execution(run, now)).collect();
+        let lost = runs.into_iter().map(|run| self.lost_execution(run, node, now)).collect();
         self.history.push(lost);
     }
-}
 
-impl StoreHost {
     async fn answer(
         &self,
         caller: Caller,
@@ -183,6 +193,11 @@ impl StoreHost {
             ServiceRequest::Accept(request) => Box::pin(self.accept(&app, &caller, *request)).await,
             ServiceRequest::Files(request) => Box::pin(self.files(&app, &caller, request)).await,
             ServiceRequest::Http(call) => Box::pin(self.http(&app, call, deadline)).await,
+            ServiceRequest::Forward(request) => {
+                let forwarded = Box::pin(self.forward(&app, deadline, *request)).await;
+                self.metrics.forwarded(if forwarded.is_ok() { "ok" } else { "failed" });
+                forwarded
+            }
             // These need no app: what they show names it.
             ServiceRequest::AsyncState(_) | ServiceRequest::Signed(_) => unreachable!("answered above"),
         }
@@ -237,7 +252,7 @@ impl StoreHost {
         self.registry.app(app).map_or_else(|| format!("#{app}"), |app| app.name.clone())
     }
 
-    fn lost_execution(&self, run: LostRun, now: UnixMs) -> Execution {
+    fn lost_execution(&self, run: LostRun, node: &str, now: UnixMs) -> Execution {
         let detail = format!("the worker process died while script `{}` version {} ran", run.script, run.version);
         let hint = "its next runs go on; a version that does it three times is quarantined";
         let mut problem = Problem::new(Code::WorkerLost, detail).hint(hint);
@@ -249,7 +264,7 @@ impl StoreHost {
             app: self.app_name(run.app),
             script: run.script,
             version: run.version,
-            node: self.node.clone(),
+            node: node.to_owned(),
             cause: run.cause,
             outcome: Outcome::WorkerLost,
             status: problem.status,

@@ -8,6 +8,7 @@ use crate::files::Signed;
 use crate::keys::KeyRing;
 use crate::logs::Tail;
 use crate::metrics::Metrics;
+use crate::nodes::hub::Hub;
 use crate::registry::Registry;
 use crate::secrets::Vault;
 use crate::tasks::history::{History, Watcher};
@@ -28,15 +29,21 @@ impl StoreHost {
         watcher: Option<Watcher>,
     ) -> Result<Self, StartError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store = picloud_store::open(OpenSettings::new(&settings.data_dir), Arc::clone(&clock)).await?;
+        let at = OpenSettings::new(&settings.data_dir).with_database(settings.database_url.clone());
+        let store = picloud_store::open(at, Arc::clone(&clock)).await?;
         backup::contents::remove_leftovers(&settings.data_dir);
-        let blobs = Blobs::open(&settings.files_dir())?;
-        let vault = Arc::new(Vault::new(Arc::clone(&store), &settings.data_dir));
+        let files_dir = settings.files_dir();
+        let blobs =
+            if settings.database_url.is_some() { Blobs::open_shared(&files_dir) } else { Blobs::open(&files_dir) }?;
+        blobs.belong_to(store.as_ref()).await?;
+        let hub = Hub::default();
+        let vault = Arc::new(Vault::new(Arc::clone(&store), &settings.data_dir, hub.clone()));
+        let labels = Arc::new(crate::nodes::own_labels(&node));
         Ok(Self {
             blobs,
             signed: Arc::new(Signed::of(&settings.data_dir)),
             clock,
-            registry: Arc::new(Registry::new(Arc::clone(&store))),
+            registry: Arc::new(Registry::new(Arc::clone(&store), hub.clone(), labels)),
             history: History::new(Arc::clone(&store), Arc::clone(&vault), tail, watcher),
             vault,
             metrics: Arc::new(Metrics::default()),
@@ -46,6 +53,7 @@ impl StoreHost {
             topics: Topics::default(),
             causes: Causes::default(),
             outbound: Arc::default(),
+            hub,
             node,
             store,
         })

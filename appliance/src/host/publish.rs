@@ -7,7 +7,9 @@ use picloud_model::clock::UnixMs;
 use picloud_model::hash::ContentHash;
 use picloud_model::ids::{AsyncRequestId, TimerId};
 use picloud_model::limits::Limits;
+use picloud_model::node::NodeId;
 use picloud_model::problem::{Code, Problem};
+use picloud_model::protocol::node::Once;
 use picloud_model::protocol::{AppSnapshot, Caller, ServiceFailure, ServiceReply};
 use picloud_model::publish::{DEDUP_KEY_BYTES_MAX, DELAY_MS_MAX, Publish, check_topic};
 use picloud_model::script::ScriptKind;
@@ -51,6 +53,21 @@ impl StoreHost {
         check(&publish, &app.limits).map_err(from_problem)?;
         let bytes = (publish.topic.len() + publish.value.len()) as u64;
         let published = self.store.publish(app.id, publish, &self.cause(app, caller)).await;
+        let published = published.map_err(|error| from_problem(from_store(error)))?;
+        if published.deliveries > 0 {
+            self.metrics.written(&app.name, &caller.script, bytes);
+        }
+        Ok(ServiceReply::Published(published))
+    }
+
+    /// A publish of a node, which it says until it is answered, and which is done once.
+    pub(crate) async fn publish_once(&self, caller: &Caller, publish: Publish, node: &NodeId, once: Once) -> Answer {
+        let Some(app) = self.registry.app(caller.app) else {
+            return Err(failure(Code::NotFound, "the app of this publish does not exist any more"));
+        };
+        check(&publish, &app.limits).map_err(from_problem)?;
+        let bytes = (publish.topic.len() + publish.value.len()) as u64;
+        let published = self.store.publish_once(app.id, publish, &self.cause(&app, caller), node, once).await;
         let published = published.map_err(|error| from_problem(from_store(error)))?;
         if published.deliveries > 0 {
             self.metrics.written(&app.name, &caller.script, bytes);

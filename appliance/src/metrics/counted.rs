@@ -36,6 +36,8 @@ pub(super) struct Counted {
     pub(super) deliveries: BTreeMap<(String, &'static str), u64>,
     /// Requests that scripts sent to other servers, by app and how they went.
     pub(super) http_calls: BTreeMap<(String, &'static str), u64>,
+    /// Requests that another node ran, by how that went.
+    pub(super) forwards: BTreeMap<&'static str, u64>,
     /// Times of schedules that were left out since an earlier one was not over.
     pub(super) slots_skipped: u64,
     /// Times of schedules that came.

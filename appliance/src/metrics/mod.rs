@@ -4,9 +4,11 @@
 //! somebody asks. Labels are bounded, so that no number of apps and scripts makes the answer large.
 
 mod counted;
+mod nodes;
 mod process;
 mod text;
 
+pub use nodes::NodesNow;
 pub use process::ProcessUsage;
 pub use text::Form;
 
@@ -40,6 +42,8 @@ pub struct Gauges {
     pub runs: Option<RunsNow>,
     /// What waits in each app, by name.
     pub queues: Vec<Queue>,
+    /// The nodes.
+    pub nodes: NodesNow,
 }
 
 /// What waits in one app.
@@ -51,6 +55,8 @@ pub struct Queue {
     pub deliveries: u64,
     /// For how long the oldest of them has been due, in milliseconds; 0 where none is.
     pub oldest_due_ms: u64,
+    /// Deliveries that wait for a node that may run them and has a place.
+    pub waiting_for_node: u64,
     /// Dead letters.
     pub dead_letters: u64,
 }
@@ -112,6 +118,11 @@ impl Metrics {
     /// A script's request to another server went so: `ok`, `failed`, `refused`.
     pub fn http_called(&self, app: &str, word: &'static str) {
         counted::add_one(&mut self.counted().http_calls, app, word);
+    }
+
+    /// A request was run by another node, and that went so: `ok`, `failed`.
+    pub fn forwarded(&self, word: &'static str) {
+        *self.counted().forwards.entry(word).or_default() += 1;
     }
 
     /// A schedule's time came, and was looked at so late; so many times were left out.

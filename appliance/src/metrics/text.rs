@@ -178,6 +178,7 @@ impl Moment {
             keys,
             runs: _in_runs_now,
             queues: _in_events,
+            nodes: _in_their_own_file,
         } = &self.gauges;
         for (name, help, value) in [
             ("uptime_seconds", "Time since the appliance started", *uptime_s),
@@ -214,12 +215,13 @@ impl Collector for Moment {
         self.runs_now(&mut out)?;
         self.written(&mut out)?;
         self.events(&mut out)?;
+        self.gauges.nodes.encode(&self.counted.forwards, &mut out)?;
         self.processes(&mut out)?;
         self.appliance(&mut out)
     }
 }
 
-fn counters<L: EncodeLabelSet>(
+pub(super) fn counters<L: EncodeLabelSet>(
     out: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
@@ -232,7 +234,7 @@ fn counters<L: EncodeLabelSet>(
     Ok(())
 }
 
-fn gauges<L: EncodeLabelSet>(
+pub(super) fn gauges<L: EncodeLabelSet>(
     out: &mut DescriptorEncoder<'_>,
     name: &str,
     help: &str,
@@ -287,7 +289,10 @@ fn prometheus(open_metrics: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::NodesNow;
     use super::*;
+    use crate::nodes::hub::HubCounts;
+    use picloud_model::node::Node;
 
     #[test]
     fn both_forms_say_the_same() {
@@ -301,6 +306,18 @@ mod tests {
         counted.add_written("kitchen", "hello", 45);
         counted.deliveries.insert(("kitchen".to_owned(), "done"), 7);
         counted.http_calls.insert(("kitchen".to_owned(), "refused"), 1);
+        counted.forwards.insert("ok", 6);
+        let node = |state: &str| {
+            let mut node: Node = serde_json::from_value(serde_json::json!({
+                "id": "0".repeat(20), "name": "garage", "kind": "node", "state": state, "labels": {}, "facts": {},
+                "urls": [], "running": 2, "in_step": true, "revision_of_record": 1,
+            }))
+            .unwrap();
+            if state == "up" {
+                (node.places, node.round_trip_ms, node.spooled) = (Some(4), Some(12), Some(3));
+            }
+            node
+        };
         (counted.slots, counted.slots_skipped, counted.slots_late_ms) = (5, 1, 9);
         let usage = |n| ProcessUsage { memory_bytes: Some(n), cpu_s: Some(0.5), written_bytes: None };
         let gauges = Gauges {
@@ -314,7 +331,14 @@ mod tests {
             quarantined: 0,
             keys: 1,
             runs: Some(RunsNow { in_flight: 3, waiting: 2 }),
-            queues: vec![Queue { app: "kitchen".to_owned(), deliveries: 12, oldest_due_ms: 1_500, dead_letters: 3 }],
+            queues: vec![Queue {
+                app: "kitchen".to_owned(),
+                deliveries: 12,
+                oldest_due_ms: 1_500,
+                waiting_for_node: 0,
+                dead_letters: 3,
+            }],
+            nodes: NodesNow::of(vec![node("up"), node("away")], HubCounts { leases: 2, calls: 9 }),
         };
         let text = |form| {
             let (counted, gauges) = (counted.clone(), gauges.clone());

@@ -38,6 +38,11 @@ pub enum VaultError {
     /// The app's own key does not open with the master key.
     #[error("the secrets of this app were sealed with another key than the one in the key file, or were changed")]
     AppKey,
+    /// What appliances share does not open.
+    #[error(
+        "what all appliances on this database share (`{0}`) was sealed with another key than the one in this one's key file, or was changed"
+    )]
+    Kept(String),
     /// A value does not open.
     #[error("the sealed value of secret `{0}` was changed, or is another secret's")]
     Value(String),
@@ -68,6 +73,8 @@ impl VaultError {
                 Problem::new(Code::Corrupted, text)
                     .hint("put the key file back, from a backup of this appliance; without one, delete the app's secrets and set them again")
             }
+            Self::Kept(_) => Problem::new(Code::Corrupted, text)
+                .hint("copy keys/secrets.key from the data folder of an appliance that was there before"),
             Self::Value(_) => Problem::new(Code::Corrupted, text).hint("set it again, or restore a backup"),
         }
     }

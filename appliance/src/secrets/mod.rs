@@ -5,10 +5,12 @@
 //! look into the store, and a change holds from the next read on.
 
 mod error;
+mod kept;
 mod master;
 mod redaction;
 mod seal;
 
+use crate::nodes::hub::Hub;
 use crate::registry::Registry;
 pub use error::VaultError;
 use master::MasterFile;
@@ -16,6 +18,7 @@ use picloud_model::audit::Act;
 use picloud_model::execution::Execution;
 use picloud_model::ids::AppId;
 use picloud_model::problem::{Code, Problem};
+use picloud_model::protocol::node::SecretEntry;
 use picloud_model::redact::Redactor;
 use picloud_model::secret::{SECRETS_MAX, Secret};
 use picloud_store::Store;
@@ -62,6 +65,8 @@ pub struct Vault {
     store: Arc<dyn Store>,
     file: MasterFile,
     opened: RwLock<HashMap<AppId, Arc<Opened>>>,
+    /// Whoever has to be told what changed.
+    hub: Hub,
     /// The master key once it was read. Held while secrets are opened or changed, so that what was read before a
     /// change is never kept after it.
     master: Mutex<Option<SealKey>>,
@@ -69,8 +74,24 @@ pub struct Vault {
 
 impl Vault {
     /// The vault of this data folder. Reads nothing yet.
-    pub fn new(store: Arc<dyn Store>, data_dir: &Path) -> Self {
-        Self { store, file: MasterFile::of(data_dir), opened: RwLock::default(), master: Mutex::default() }
+    pub fn new(store: Arc<dyn Store>, data_dir: &Path, hub: Hub) -> Self {
+        Self { store, file: MasterFile::of(data_dir), opened: RwLock::default(), hub, master: Mutex::default() }
+    }
+
+    /// All secrets of an app that can be opened, for nodes.
+    pub(crate) async fn all(&self, app: AppId) -> Result<Vec<SecretEntry>, VaultError> {
+        let opened = self.open(app).await?;
+        let entry = |(secret, value): &(Secret, Result<Zeroizing<String>, ()>)| {
+            let value = value.as_ref().ok()?.to_string();
+            Some(SecretEntry { name: secret.name.clone(), scripts: secret.scripts.clone(), value })
+        };
+        Ok(opened.secrets.values().filter_map(entry).collect())
+    }
+
+    /// Another appliance may have changed this app's secrets.
+    pub(crate) async fn changed_elsewhere(&self, app: AppId) {
+        let _alone = self.master.lock().await;
+        self.forget(app);
     }
 
     /// The value of a secret for a script that it is granted to.
@@ -174,6 +195,7 @@ impl Vault {
 
     fn forget(&self, app: AppId) {
         self.opened.write().unwrap_or_else(PoisonError::into_inner).remove(&app);
+        self.hub.secrets_changed(app);
     }
 
     fn opened(&self, app: AppId) -> Option<Arc<Opened>> {
@@ -239,6 +261,15 @@ impl Vault {
         if let Some(key) = self.app_key(master, app).await? {
             return Ok(key);
         }
+        let master_key = self.master_or_new(master).await?;
+        let key = SealKey::random().map_err(VaultError::NoRandomness)?;
+        let sealed = master_key.seal(Place::AppKey(app), key.bytes()).map_err(VaultError::NoRandomness)?;
+        self.store.put_app_key(app, sealed).await?;
+        // Whichever was first is the app's key.
+        self.app_key(master, app).await?.ok_or(VaultError::AppKey)
+    }
+
+    async fn master_or_new<'m>(&self, master: &'m mut Option<SealKey>) -> Result<&'m SealKey, VaultError> {
         if master.is_none() {
             *master = match self.file.read()? {
                 Some(key) => Some(key),
@@ -247,12 +278,7 @@ impl Vault {
                 None => Some(self.file.create()?),
             };
         }
-        let master_key = master.as_ref().ok_or_else(|| self.file.missing())?;
-        let key = SealKey::random().map_err(VaultError::NoRandomness)?;
-        let sealed = master_key.seal(Place::AppKey(app), key.bytes()).map_err(VaultError::NoRandomness)?;
-        self.store.put_app_key(app, sealed).await?;
-        // Whichever was first is the app's key.
-        self.app_key(master, app).await?.ok_or(VaultError::AppKey)
+        master.as_ref().ok_or_else(|| self.file.missing())
     }
 
     async fn something_is_sealed(&self) -> Result<bool, VaultError> {

@@ -30,6 +30,8 @@ pub(super) enum Place<'a> {
     AppKey(AppId),
     /// A secret of an app.
     Value(AppId, &'a str),
+    /// What all appliances on a database keep under this name.
+    Kept(&'a str),
 }
 
 impl Place<'_> {
@@ -38,6 +40,7 @@ impl Place<'_> {
         let (kind, app, name) = match self {
             Self::AppKey(app) => (&b"picloud app key\0"[..], app, ""),
             Self::Value(app, name) => (&b"picloud secret\0"[..], app, name),
+            Self::Kept(name) => (&b"picloud kept\0"[..], AppId(0), name),
         };
         [kind, &app.0.to_be_bytes(), name.as_bytes()].concat()
     }

@@ -17,9 +17,10 @@ async fn vault(dir: &Path) -> (Arc<dyn Store>, Arc<Vault>, AppId) {
         env: std::collections::BTreeMap::new(),
         limits: picloud_model::limits::AppLimits::default(),
         http: picloud_model::app::HttpPolicy::default(),
+        placement: std::collections::BTreeMap::default(),
     };
     let app = store.create_app(&app, &act()).await.unwrap().id;
-    (Arc::clone(&store), Arc::new(Vault::new(store, dir)), app)
+    (Arc::clone(&store), Arc::new(Vault::new(store, dir, crate::nodes::hub::Hub::default())), app)
 }
 
 fn write(name: &str, value: Option<&str>) -> SecretWrite {
@@ -45,7 +46,7 @@ async fn a_value_that_was_changed_or_moved_in_the_store_is_not_read() {
     *changed.last_mut().unwrap() ^= 1;
     store.put_secret(app, "a", Some(changed), None, None, &act()).await.unwrap();
     store.put_secret(app, "b", Some(sealed[2].1.clone()), None, None, &act()).await.unwrap();
-    let fresh = Arc::new(Vault::new(Arc::clone(&store), dir.path()));
+    let fresh = Arc::new(Vault::new(Arc::clone(&store), dir.path(), crate::nodes::hub::Hub::default()));
     for name in ["a", "b"] {
         let problem = read(&fresh, name).await.unwrap_err();
         assert_eq!(problem.code, Code::Corrupted);

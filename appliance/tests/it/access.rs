@@ -24,7 +24,7 @@ enum Needs {
 }
 
 use Needs::{All, AnyOf, App, Key, Nothing};
-use Scope::{AppAdmin, InstanceAdmin, NodeRead, ScriptRead, ScriptWrite};
+use Scope::{AppAdmin, InstanceAdmin, NodeAdmin, NodeRead, ScriptRead, ScriptWrite};
 
 /// Every URL of the admin API. One that is missing here, or here for nothing, fails the test.
 #[rustfmt::skip]
@@ -110,6 +110,18 @@ const TABLE: &[(&str, &str, Needs)] = &[
     ("GET",    "/audit/verify", All(InstanceAdmin)),
     ("POST",   "/backup", All(InstanceAdmin)),
     ("POST",   "/files/sweep", All(InstanceAdmin)),
+    ("GET",    "/nodes", All(NodeRead)),
+    ("GET",    "/nodes/{node}", All(NodeRead)),
+    ("PATCH",  "/nodes/{node}", All(NodeAdmin)),
+    ("DELETE", "/nodes/{node}", All(NodeAdmin)),
+    ("POST",   "/nodes/{node}/approve", All(NodeAdmin)),
+    ("POST",   "/nodes/{node}/drain", All(NodeAdmin)),
+    ("POST",   "/nodes/{node}/resume", All(NodeAdmin)),
+    ("POST",   "/nodes/{node}/replace", All(NodeAdmin)),
+    ("GET",    "/join-tokens", All(NodeAdmin)),
+    ("POST",   "/join-tokens", All(NodeAdmin)),
+    ("DELETE", "/join-tokens/{id}", All(NodeAdmin)),
+    ("GET",    "/cluster", All(NodeRead)),
     ("GET",    "/keys", All(InstanceAdmin)),
     ("POST",   "/keys", All(InstanceAdmin)),
     ("GET",    "/keys/{id}", All(InstanceAdmin)),
@@ -147,6 +159,7 @@ fn url_of(template: &str) -> String {
         ("{timer}", "0190b5a0-0000-7000-8000-000000000000"),
         ("{file}", "0190b5a0-0000-7000-8000-000000000000"),
         ("{id}", "999999"),
+        ("{node}", "nobody"),
     ]
     .iter()
     .fold(template.to_owned(), |url, (part, value)| url.replace(part, value))

@@ -57,6 +57,9 @@ fn kitchen(appliance: &Appliance) {
         ("PUT", "/apps/kitchen/kv/widgets/a", "1"),
         ("PUT", "/apps/kitchen/secrets/TOKEN", "{\"value\": \"sesame\"}"),
         ("POST", "/keys", "{\"name\": \"one\", \"scopes\": [\"node:read\"]}"),
+        // A node that has not come yet is let in by its whole fingerprint.
+        ("POST", &format!("/nodes/{}/approve", "c".repeat(64)), "{\"name\": \"garage\"}"),
+        ("POST", "/join-tokens", ""),
     ] {
         let reply = appliance.admin(method, path, body);
         assert!(reply.status < 300, "{method} {path}: {}", reply.text());
@@ -75,6 +78,7 @@ fn filled(url: &str) -> String {
         ("{value}", "city"),
         ("{id}", "1"),
         ("{execution}", "0190b6ac-7b1c-7b1c-8b1c-7b1c7b1c7b1c"),
+        ("{node}", "garage"),
     ];
     let url = url.replace("/triggers/{name}", "/triggers/dead");
     parts.iter().fold(url, |url, (part, there)| url.replace(part, there))
@@ -209,6 +213,8 @@ fn a_wrong_if_match_refuses_every_write_and_changes_nothing() {
         ("env_put", json!({ "value": "Paris" })),
         ("secrets_put", json!({ "value": "another" })),
         ("keys_create", json!({ "name": "two", "scopes": ["node:read"] })),
+        ("nodes_patch", json!({ "labels": {} })),
+        ("nodes_replace", json!({ "by": "e".repeat(64) })),
         ("triggers_create", json!({ "name": "dead", "kind": "dead_letter", "script": "hello" })),
         ("triggers_put", json!({ "name": "dead", "kind": "dead_letter", "script": "hello" })),
     ]
@@ -260,6 +266,9 @@ fn the_tag_of_an_answer_is_what_a_write_may_ask_for() {
         ("/apps/kitchen/secrets/TOKEN", "PUT", "/apps/kitchen/secrets/TOKEN", "{\"value\": \"another\"}"),
         ("/apps/kitchen/routes/1", "DELETE", "/apps/kitchen/routes/1", ""),
         ("/keys/1", "DELETE", "/keys/1", ""),
+        ("/nodes/garage", "PATCH", "/nodes/garage", "{\"labels\": {\"room\": \"garage\"}}"),
+        ("/nodes/garage", "POST", "/nodes/garage/drain", ""),
+        ("/nodes/garage", "DELETE", "/nodes/garage", ""),
         ("/apps/kitchen/env", "DELETE", "/apps/kitchen/env/city", ""),
     ] {
         let seen = appliance.admin("GET", read, "");
@@ -317,7 +326,7 @@ fn the_audit_log_is_listed_by_pages_narrowed_and_verified() {
         assert_eq!(appliance.admin("GET", &format!("/audit?{bad}"), "").status, 400, "{bad}");
     }
     let verdict = appliance.admin("GET", "/audit/verify", "").json();
-    assert_eq!((&verdict["intact"], &verdict["entries"]), (&json!(true), &json!(4)), "{verdict}");
+    assert_eq!((&verdict["intact"], &verdict["entries"]), (&json!(true), &json!(6)), "{verdict}");
 }
 
 #[test]

@@ -165,3 +165,41 @@ fn a_deploy_honours_if_match_and_the_name_in_its_url() {
     let detail = unknown.json()["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("`rotes`") && detail.contains("line 2"), "{detail}");
 }
+
+#[test]
+fn where_scripts_may_run_is_planned_deployed_exported_and_deployed_again_as_no_change() {
+    let data = tempdir().unwrap();
+    let appliance = Appliance::serve(data.path());
+    let camera = json!({ "needs": ["camera"], "avoid": [], "prefers": ["room=kitchen"] });
+    let mut bundle = hello("kitchen", "1");
+    bundle["scripts"]["other"] = json!("2");
+    bundle["placement"] = json!({ "hello": camera, "other": {} });
+    bundle["triggers"] =
+        json!([{ "name": "on-dead", "kind": "dead_letter", "script": "other", "avoid": ["appliance"] }]);
+    let plan = appliance.admin("POST", "/apps/kitchen/deploy?plan=true", &bundle.to_string()).json();
+    let placed = json!({ "action": "create", "what": "placement", "name": "hello", "diff": "needs camera; prefers room=kitchen" });
+    assert!(plan["changes"].as_array().unwrap().contains(&placed), "{plan}");
+    appliance.deploy(&bundle);
+    let exported = appliance.admin("GET", "/apps/kitchen/export", "").json();
+    assert_eq!(exported["placement"], json!({ "hello": camera }), "what says nothing is left out");
+    assert_eq!(exported["triggers"][0]["avoid"], json!(["appliance"]));
+    assert_eq!(appliance.deploy(&exported)["changes"], json!([]));
+
+    // No script may be named that is not there, and what is said of one that goes goes out of the folder.
+    for (placement, said) in [
+        (json!({ "helo": camera }), "there is no script `helo`"),
+        (json!({ "hello": { "needs": ["Camera"] } }), "is no label"),
+    ] {
+        let body = json!({ "placement": placement }).to_string();
+        let reply = appliance.admin("PATCH", "/apps/kitchen", &body);
+        assert_eq!(reply.status, 422, "{}", reply.text());
+        assert!(reply.text().contains(said), "{}", reply.text());
+    }
+    let body = json!({ "placement": { "other": { "prefers": ["gpio"] }, "hello": camera } }).to_string();
+    assert_eq!(appliance.admin("PATCH", "/apps/kitchen", &body).status, 200);
+    assert_eq!(appliance.admin("DELETE", "/apps/kitchen/triggers/on-dead", "").status, 204);
+    assert_eq!(appliance.admin("DELETE", "/apps/kitchen/scripts/other", "").status, 204);
+    let exported = appliance.admin("GET", "/apps/kitchen/export", "").json();
+    assert_eq!(exported["placement"], json!({ "hello": camera }));
+    assert_eq!(appliance.deploy(&exported)["changes"], json!([]));
+}

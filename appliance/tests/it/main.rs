@@ -8,6 +8,7 @@ mod support;
 mod access;
 mod api;
 mod backup;
+mod caddy;
 mod crashes;
 mod deploys;
 mod dev;
@@ -20,10 +21,16 @@ mod keys;
 mod kv;
 mod logs;
 mod metrics;
+mod migrate_store;
+mod nodes;
+mod postgres;
 mod schedules;
 mod scripts;
 mod secrets;
 mod starting;
+#[expect(dead_code, reason = "the store's tests freeze servers, and look into them")]
+#[path = "../../../store/tests/temp_pg/mod.rs"]
+mod temp_pg;
 mod triggered;
 mod triggers;
 mod versions;

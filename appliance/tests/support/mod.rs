@@ -77,7 +77,8 @@ impl Appliance {
         Self::start(command)
     }
 
-    fn start(mut command: Command) -> Self {
+    /// Starts what `command` says.
+    pub(crate) fn start(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let output = Output::default();
         output.follow(child.stdout.take().unwrap());
@@ -212,7 +213,8 @@ impl Reply {
     }
 }
 
-fn exchange<S>(
+/// One request over a connection of its own.
+pub(crate) fn exchange<S>(
     connect: impl Future<Output = Result<S, std::io::Error>>,
     method: &str,
     path: &str,

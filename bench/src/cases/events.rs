@@ -22,19 +22,20 @@ const EFFECTS_WAIT: Duration = Duration::from_secs(120);
 
 /// What a server did over its rounds.
 #[derive(Default)]
-struct Total {
-    events: u64,
+pub(super) struct Total {
+    pub(super) events: u64,
     elapsed: Duration,
     cost: Cost,
-    before: u64,
+    /// Those of the warm-up.
+    pub(super) before: u64,
 }
 
 impl Total {
-    fn per_second(&self) -> f64 {
+    pub(super) fn per_second(&self) -> f64 {
         self.events as f64 / self.elapsed.as_secs_f64()
     }
 
-    fn cpu_us(&self) -> f64 {
+    pub(super) fn cpu_us(&self) -> f64 {
         self.cost.cpu.as_secs_f64() * 1e6 / self.events as f64
     }
 
@@ -57,14 +58,7 @@ pub(crate) fn run(setup: &Setup) -> Result<Vec<Row>> {
     }
     for _round in 0..setup.rounds {
         for (total, server) in totals.iter_mut().zip([&raw, &ours.server]) {
-            let (before, start) = (process::cost(server.pid())?, Instant::now());
-            let events = burst(server, Duration::from_secs(setup.round_s))?;
-            total.events += events;
-            wait_for(server, total.before + total.events)?;
-            total.elapsed += start.elapsed();
-            let cost = process::cost(server.pid())?.since(before);
-            total.cost.cpu += cost.cpu;
-            total.cost.written_bytes += cost.written_bytes;
+            round(server, total, Duration::from_secs(setup.round_s), false)?;
         }
     }
     let [limit, own] = totals;
@@ -81,6 +75,25 @@ pub(crate) fn run(setup: &Setup) -> Result<Vec<Row>> {
     ])
 }
 
+/// One burst, to its last effect; a warm-up only counts its events.
+pub(super) fn round(server: &Server, total: &mut Total, duration: Duration, is_warm_up: bool) -> Result<()> {
+    let (before, start) = (process::cost(server.pid())?, Instant::now());
+    let events = burst(server, duration)?;
+    if is_warm_up {
+        total.before += events;
+    } else {
+        total.events += events;
+    }
+    wait_for(server, total.before + total.events)?;
+    if !is_warm_up {
+        total.elapsed += start.elapsed();
+        let cost = process::cost(server.pid())?.since(before);
+        total.cost.cpu += cost.cpu;
+        total.cost.written_bytes += cost.written_bytes;
+    }
+    Ok(())
+}
+
 /// Publishes for `duration`; answers how many events there were.
 fn burst(server: &Server, duration: Duration) -> Result<u64> {
     let load = Load { address: server.address, connections: CALLERS, requests: apps::event_requests(), duration };
@@ -88,7 +101,7 @@ fn burst(server: &Server, duration: Duration) -> Result<u64> {
 }
 
 /// Waits until there are so many effects.
-fn wait_for(server: &Server, effects: u64) -> Result<()> {
+pub(super) fn wait_for(server: &Server, effects: u64) -> Result<()> {
     let expected = format!("{{\"effects\":{effects}}}");
     let start = Instant::now();
     loop {

@@ -1,6 +1,7 @@
 //! One file a bench; the header of each says what it measures and against what.
 
 pub(crate) mod answer;
+pub(crate) mod cluster;
 pub(crate) mod counter;
 pub(crate) mod events;
 pub(crate) mod files;

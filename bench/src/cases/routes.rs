@@ -84,6 +84,8 @@ fn snapshot(id: i64, bundle: &Bundle) -> AppSnapshot {
         version: 1,
         hash: ContentHash::of(source.as_bytes()),
         quarantined_after_crashes: None,
+        placement: picloud_model::placement::Placement::default(),
+        elsewhere: false,
     };
     let route = |(id, spec): (i64, &picloud_model::route::RouteSpec)| RouteEntry {
         id,

@@ -152,7 +152,7 @@ impl TestApp {
     /// Saves a script without validating it.
     pub fn save(&self, name: &str, kind: ScriptKind, source: &str) -> ScriptRef {
         let hash = ContentHash::of(source.as_bytes());
-        let found = ScriptRef { kind, version: 1, hash, quarantined_after_crashes: None };
+        let found = ScriptRef { kind, version: 1, hash, quarantined_after_crashes: None, elsewhere: false };
         self.world.sources.lock().unwrap().insert(hash, source.into());
         self.world.scripts.lock().unwrap().insert(name.to_owned(), found.clone());
         found

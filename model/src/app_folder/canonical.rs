@@ -1,6 +1,7 @@
 //! Writes `app.toml` the way a person would: the name first, a table a route, nothing that is a default.
 
 use crate::bundle::Bundle;
+use crate::placement::Placement;
 use crate::route::{RouteAuth, RouteSpec};
 use crate::trigger::TriggerSpec;
 use serde_json::Value;
@@ -27,8 +28,13 @@ pub(super) const TRIGGER_KEYS: &[&str] = &[
     "ordering_key",
     "max_age_ms",
     "pause_after",
+    "needs",
+    "avoid",
+    "prefers",
 ];
-/// The same of its `retry`.
+/// The same of where a script may run.
+pub(super) const PLACEMENT_KEYS: &[&str] = &["needs", "avoid", "prefers"];
+/// The same of a trigger's `retry`.
 pub(super) const RETRY_KEYS: &[&str] = &["max_attempts", "base_ms", "factor", "max_ms"];
 
 /// `app.toml` of `bundle`.
@@ -43,6 +49,9 @@ pub(super) fn write(bundle: &Bundle) -> String {
     }
     for trigger in &bundle.triggers {
         write_trigger(&mut out, trigger);
+    }
+    for (script, placement) in bundle.placement.iter().filter(|(_script, placement)| !placement.is_empty()) {
+        write_placement(&mut out, script, placement);
     }
     if !bundle.env.is_empty() {
         out.push_str("\n[env]\n");
@@ -86,6 +95,14 @@ fn write_trigger(out: &mut String, trigger: &TriggerSpec) {
             (retry, "retry") => line(out, key, &table(RETRY_KEYS.iter().map(|key| (*key, &retry[key])))),
             (item, _) => line(out, key, &value(item)),
         }
+    }
+}
+
+fn write_placement(out: &mut String, script: &str, placement: &Placement) {
+    writeln!(out, "\n[placement.{}]", bare_or_quoted(script)).expect("a string takes all that is written to it");
+    let lists = [&placement.needs, &placement.avoid, &placement.prefers];
+    for (key, entries) in PLACEMENT_KEYS.iter().zip(lists).filter(|(_key, entries)| !entries.is_empty()) {
+        line(out, key, &list(entries));
     }
 }
 

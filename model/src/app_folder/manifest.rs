@@ -14,7 +14,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-const APP_KEYS: &[&str] = &["name", "hosts", "routes", "triggers", "env", "http", "limits"];
+const APP_KEYS: &[&str] = &["name", "hosts", "routes", "triggers", "placement", "env", "http", "limits"];
 const ROUTE_KEYS: &[&str] = &["methods", "path", "script", "auth"];
 const HTTP_KEYS: &[&str] = &["allow"];
 const METHOD_BYTES_MAX: usize = 32;
@@ -71,6 +71,7 @@ impl Reader<'_, '_> {
                 "hosts" => bundle.hosts = self.strings("hosts", item).into_iter().map(|(host, _)| host).collect(),
                 "routes" => bundle.routes = self.routes(item, bundle),
                 "triggers" => bundle.triggers = self.triggers(item, bundle),
+                "placement" => bundle.placement = self.placements(item, bundle),
                 "http" => bundle.http = self.http(item),
                 "env" => self.env(item, bundle),
                 "limits" => self.limits(item, bundle),
@@ -94,7 +95,7 @@ impl Reader<'_, '_> {
         name
     }
 
-    fn string(&mut self, key: &str, item: &Item<'_>) -> Option<String> {
+    pub(super) fn string(&mut self, key: &str, item: &Item<'_>) -> Option<String> {
         let text = item.get_ref().as_str();
         if text.is_none() {
             let kind = item.get_ref().type_str();
@@ -103,7 +104,7 @@ impl Reader<'_, '_> {
         text.map(str::to_owned)
     }
 
-    fn strings(&mut self, key: &str, item: &Item<'_>) -> Vec<(String, Range<usize>)> {
+    pub(super) fn strings(&mut self, key: &str, item: &Item<'_>) -> Vec<(String, Range<usize>)> {
         let Some(array) = item.get_ref().as_array() else {
             self.report(item.span(), format!("`{key}` is not an array"), format!("write {key} = [\"…\"]"));
             return Vec::new();
@@ -198,18 +199,23 @@ impl Reader<'_, '_> {
 
     pub(super) fn script(&mut self, item: &Item<'_>, bundle: &Bundle, wants: &str) -> Option<String> {
         let script = self.string("script", item)?;
-        if bundle.modules.contains_key(&script) {
+        self.refuse_no_script(&script, item.span(), bundle, wants);
+        Some(script)
+    }
+
+    /// Says that `script` is none of the folder's, where it is none.
+    pub(super) fn refuse_no_script(&mut self, script: &str, span: Range<usize>, bundle: &Bundle, wants: &str) {
+        if bundle.modules.contains_key(script) {
             let message = format!("`{script}` is a module, and {wants}");
-            self.report(item.span(), message, "write a script that imports it");
-        } else if !bundle.scripts.contains_key(&script) {
+            self.report(span, message, "write a script that imports it");
+        } else if !bundle.scripts.contains_key(script) {
             let known: Vec<&str> = bundle.scripts.keys().map(String::as_str).collect();
-            let hint = match closest(&script, &known) {
+            let hint = match closest(script, &known) {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("write scripts/{script}.rhai"),
             };
-            self.report(item.span(), format!("there is no script `{script}`"), hint);
+            self.report(span, format!("there is no script `{script}`"), hint);
         }
-        Some(script)
     }
 
     fn env(&mut self, item: &Item<'_>, bundle: &mut Bundle) {

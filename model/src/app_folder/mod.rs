@@ -6,6 +6,7 @@
 
 mod canonical;
 mod manifest;
+mod placements;
 mod triggers;
 
 use crate::bundle::Bundle;

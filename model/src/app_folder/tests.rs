@@ -3,6 +3,7 @@
 use super::*;
 use crate::app::HttpPolicy;
 use crate::limits::AppLimits;
+use crate::placement::Placement;
 use crate::route::{RouteAuth, RouteSpec};
 use crate::trigger::{Missed, Op, Overlap, Retry, TriggerKind, TriggerSpec};
 use proptest::prelude::*;
@@ -128,6 +129,48 @@ script = "hello"
 }
 
 #[test]
+fn everything_wrong_with_placements_is_told_at_once_with_its_place() {
+    let manifest = r#"name = "kitchen"
+[placement.hello]
+needs = ["camera", "Arch=aarch64"]
+avoids = ["x"]
+prefers = "camera"
+
+[placement.helo]
+needs = ["camera"]
+
+[placement.units]
+avoid = ["room=a,b"]
+
+[placement]
+other = 5
+
+[[triggers]]
+name = "on-widget"
+kind = "kv"
+collection = "widgets"
+script = "hello"
+needs = ["camera="]
+avoid = ["=x", 5]
+prefers = ["room=kitchen", "9lives"]
+
+[[triggers]]
+name = "on-other"
+kind = "kv"
+collection = "widgets"
+script = "hello"
+prefers = ["room=kitchen", "9lives"]
+"#;
+    let told = refusal(&[
+        ("app.toml", manifest),
+        ("scripts/hello.rhai", ""),
+        ("scripts/other.rhai", ""),
+        ("modules/units.rhai", ""),
+    ]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
 fn broken_toml_is_told_with_its_place_and_nothing_that_follows_from_it() {
     insta::assert_snapshot!(refusal(&[("app.toml", "name = \"a\nhosts = [\n")]));
 }
@@ -190,11 +233,22 @@ fn a_manifest_is_written_for_people() {
             .unwrap(),
             serde_json::from_value(serde_json::json!({
                 "name": "nightly", "kind": "cron", "script": "hello", "schedule": "0 3 * * *",
-                "timezone": "Europe/Berlin", "missed": "all", "overlap": "queue",
+                "timezone": "Europe/Berlin", "missed": "all", "overlap": "queue", "avoid": ["appliance"],
             }))
             .unwrap(),
         ],
         http: HttpPolicy { allow: vec!["printer.local".to_owned(), "192.168.1.20:8123".to_owned()] },
+        placement: BTreeMap::from([
+            (
+                "hello".to_owned(),
+                Placement {
+                    needs: vec!["camera".to_owned(), "arch=aarch64".to_owned()],
+                    avoid: Vec::new(),
+                    prefers: vec!["room=kitchen".to_owned()],
+                },
+            ),
+            ("anywhere".to_owned(), Placement::default()),
+        ]),
         env: BTreeMap::from([("city".to_owned(), "Berlin".to_owned()), ("a b".to_owned(), "\"\n".to_owned())]),
         limits: AppLimits { timeout_ms: Some(5000), ..AppLimits::default() },
         ..Bundle::default()
@@ -251,6 +305,9 @@ prop_compose! {
             ordering_key: (has("ordering_key") && ordered).then(|| kind.event_fields()[0].to_owned()),
             max_age_ms: numbers.1,
             pause_after: numbers.2,
+            needs: if ordered { vec![format!("{word}=1")] } else { Vec::new() },
+            avoid: if ops { vec![word.clone(), "arch=x86_64".to_owned()] } else { Vec::new() },
+            prefers: if ordered && ops { vec![word] } else { Vec::new() },
             ..TriggerSpec::new("later", kind, "later")
         }
     }
@@ -273,6 +330,7 @@ prop_compose! {
         allow in proptest::collection::vec("[a-z]{1,8}\\.local(:8[0-9]{0,3})?|10\\.[0-9]\\.0\\.0/16", 0..3),
         env in proptest::collection::btree_map(text(), text(), 0..4),
         timeout_ms in proptest::option::of(1_u64..=300_000),
+        needs in proptest::collection::vec("[a-z][a-z0-9._/-]{0,20}(=[ !-+--<>-~]{0,20})?", 0..3),
         content in proptest::collection::btree_map("[a-z]{1,8}(/[a-z]{1,8}){0,2}\\.css", proptest::collection::vec(any::<u8>(), 0..64), 0..4),
     ) -> Bundle {
         let script = scripts.keys().next().expect("there is at least one").clone();
@@ -289,6 +347,10 @@ prop_compose! {
             routes: routes.collect(),
             triggers: triggers.into_iter().map(|(name, spec)| TriggerSpec { name, script: script.clone(), ..spec }).collect(),
             http: HttpPolicy { allow },
+            placement: if needs.is_empty() { BTreeMap::new() } else {
+                let placement = Placement { prefers: needs.clone(), needs, ..Placement::default() };
+                BTreeMap::from([(script.clone(), placement)])
+            },
             env,
             limits: AppLimits { timeout_ms, ..AppLimits::default() },
             // A byte order mark at the beginning is the one thing an editor may add and a source keeps.

@@ -106,6 +106,7 @@ fn hint(key: &str) -> String {
         "max_attempts" => "5",
         "base_ms" => "2000",
         "factor" => "4.0",
+        "needs" | "avoid" | "prefers" => "[\"camera\", \"arch=aarch64\"]",
         _ => "\"…\"",
     };
     format!("write {key} = {example}")

@@ -5,15 +5,18 @@
 //! The parent answers every [`ToParent::Call`] with one [`ToWorker::Reply`] of the same `id`, in any order.
 
 mod counts;
+mod lost;
+pub mod node;
 mod run;
 mod services;
 mod snapshot;
 
 pub use counts::{Counts, DURATION_BUCKETS_US, Refusal, RunsNow, ScriptCounts};
+pub use lost::LostRun;
 pub use run::{RunHttp, RunInput, RunRequest, RunResult, Verdict};
 pub use services::{
-    Caller, STATIC_CHUNK_BYTES_MAX, ServiceFailure, ServiceReply, ServiceRequest, SignedReply, SignedRequest,
-    VersionEntry,
+    Caller, Forward, Forwarded, STATIC_CHUNK_BYTES_MAX, ServiceFailure, ServiceReply, ServiceRequest, SignedReply,
+    SignedRequest, VersionEntry,
 };
 pub use snapshot::{AppSnapshot, KeyEntry, RouteEntry, ScriptEntry, Snapshot, StaticEntry};
 
@@ -119,6 +122,8 @@ pub enum ToWorker {
         /// Grows with every one of these.
         id: u64,
     },
+    /// Answer whoever asks for the health of this machine that it is (not) to be sent requests; go on answering them.
+    Draining(bool),
 }
 
 /// Settings of a worker.

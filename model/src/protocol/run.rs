@@ -55,6 +55,13 @@ pub enum RunInput {
         /// Counting from 1, for the record.
         attempt: u32,
     },
+    /// A request that a client waits for at another node; its route is looked up from its path.
+    Forwarded {
+        /// The request.
+        request: RunHttp,
+        /// The client's address.
+        remote_addr: String,
+    },
 }
 
 /// The request of a [`RunRequest`].

@@ -83,6 +83,36 @@ pub enum ServiceRequest {
     AsyncState(AsyncRequestId),
     /// From the ingress: begins, goes on with and ends the use of a signed URL; answered with [`ServiceReply::Signed`].
     Signed(SignedRequest),
+    /// From the ingress: a request whose script may not run here, for a node that may run it; answered with
+    /// [`ServiceReply::Forwarded`]. Forwarded once: what gets it runs it, or refuses.
+    Forward(Box<Forward>),
+}
+
+/// A request on its way to a node that may run its script.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Forward {
+    /// The endpoint.
+    pub script: String,
+    /// The request.
+    pub request: super::run::RunHttp,
+    /// Who asked, if anybody.
+    pub principal: Option<crate::principal::Principal>,
+    /// The client's address.
+    pub remote_addr: String,
+}
+
+/// Its answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forwarded {
+    /// The node that ran it.
+    pub node: String,
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    #[serde(with = "serde_bytes")]
+    pub body: Vec<u8>,
 }
 
 /// What the ingress asks when somebody uses a signed URL. It needs no app: the token names it.
@@ -178,6 +208,8 @@ pub enum ServiceReply {
     AsyncState(Option<AsyncState>),
     /// To Signed.
     Signed(SignedReply),
+    /// To Forward.
+    Forwarded(Forwarded),
 }
 
 /// One version of a script with the modules it was saved with.

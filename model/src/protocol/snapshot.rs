@@ -59,6 +59,19 @@ pub struct AppSnapshot {
 }
 
 impl AppSnapshot {
+    /// The app as a node with these labels is to serve it.
+    pub fn placed_on(self: &Arc<Self>, labels: &crate::placement::Labels) -> Arc<Self> {
+        let is_right = |entry: &ScriptEntry| entry.elsewhere != entry.placement.allows(labels);
+        if self.scripts.iter().all(is_right) {
+            return Arc::clone(self);
+        }
+        let mut placed = Self::clone(self);
+        for entry in &mut placed.scripts {
+            entry.elsewhere = !entry.placement.allows(labels);
+        }
+        Arc::new(placed)
+    }
+
     /// The script or module called `name`.
     pub fn script(&self, name: &str) -> Option<&ScriptEntry> {
         self.scripts.binary_search_by(|entry| entry.name.as_str().cmp(name)).ok().map(|index| &self.scripts[index])
@@ -106,6 +119,10 @@ pub struct ScriptEntry {
     pub hash: ContentHash,
     /// How often this version took its worker down, once it is not run any more for it.
     pub quarantined_after_crashes: Option<u32>,
+    /// Where it may run.
+    pub placement: crate::placement::Placement,
+    /// Not here: a request for it is forwarded. Set for each node by [`AppSnapshot::placed_on`].
+    pub elsewhere: bool,
 }
 
 /// A static file in an [`AppSnapshot`].

@@ -92,6 +92,7 @@ enum Address {
     Run,
     Drain,
     Count,
+    Draining,
 }
 
 /// A lock whose holder panicked guards plain data that is still whole here.
@@ -469,6 +470,7 @@ mod tests {
         let reply = ToWorker::Reply { id: 300, result: Ok(ServiceReply::Source(None)) };
         assert!(matches!(address(reply), Address::Reply { id: 300 }));
         assert!(matches!(address(ToWorker::Drain), Address::Drain));
+        assert!(matches!(address(ToWorker::Draining(true)), Address::Draining));
         assert!(matches!(address(ToWorker::Count { id: 300 }), Address::Count));
     }
 

@@ -7,6 +7,7 @@ mod access;
 mod answer;
 mod answer_body;
 mod connection;
+mod forward;
 mod io;
 mod later;
 mod request;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use answer::{Answer, RunInput};
 pub use answer_body::AnswerBody;
+pub use forward::Elsewhere;
 pub use later::Later;
 pub use settings::IngressSettings;
 pub use signed::SignedFiles;
@@ -34,6 +36,7 @@ use request_body::BodyBudget;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
@@ -51,6 +54,10 @@ pub struct IngressParts<A> {
     pub later: Arc<dyn Later>,
     /// Who knows what signed URLs allow.
     pub signed: Arc<dyn SignedFiles>,
+    /// Who knows which nodes may run what may not run here.
+    pub elsewhere: Arc<dyn Elsewhere>,
+    /// Whether this machine is to be sent no more requests; it goes on answering those that come.
+    pub draining: Arc<AtomicBool>,
     /// Where answers are counted that no run gave.
     pub counting: Arc<Counting>,
     /// Wall time, for keys that expire.
@@ -68,6 +75,10 @@ pub struct Ingress<A> {
     access: Access,
     previews: Previews,
     later: Arc<dyn Later>,
+    elsewhere: Arc<dyn Elsewhere>,
+    /// Those that others answer.
+    forwards: Semaphore,
+    draining: Arc<AtomicBool>,
     counting: Arc<Counting>,
     settings: IngressSettings,
     bodies: BodyBudget,
@@ -76,10 +87,23 @@ pub struct Ingress<A> {
 impl<A: Answer> Ingress<A> {
     /// An ingress of these parts.
     pub fn new(parts: IngressParts<A>) -> Self {
-        let IngressParts { live, answer, files, versions, later, signed, counting, clock, settings } = parts;
-        let bodies = BodyBudget::new(settings.bodies_bytes_max);
-        let (access, previews) = (Access::new(clock, Arc::clone(&counting)), Previews::new(versions));
-        Self { live, answer, files, signed, access, previews, later, counting, settings, bodies }
+        let IngressParts { live, answer, files, versions, later, signed, elsewhere, draining, .. } = parts;
+        let (counting, settings) = (parts.counting, parts.settings);
+        Self {
+            live,
+            answer,
+            files,
+            signed,
+            access: Access::new(parts.clock, Arc::clone(&counting)),
+            previews: Previews::new(versions),
+            later,
+            elsewhere,
+            forwards: Semaphore::new(forward::FORWARDS_MAX),
+            draining,
+            counting,
+            bodies: BodyBudget::new(settings.bodies_bytes_max),
+            settings,
+        }
     }
 
     /// Accepts connections until `drain` is done, then takes no new ones, finishes the requests under way (at most

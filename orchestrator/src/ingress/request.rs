@@ -1,6 +1,7 @@
 //! One request: which app, route or file it means, what refuses it, and the answer.
 
 use super::access::{Admitted, Entrance, Needs};
+use super::forward;
 use super::io::Shared;
 use super::later;
 use super::request_body::{self, Share};
@@ -20,6 +21,7 @@ use picloud_model::route::RouteAuth;
 use picloud_model::{Code, Problem};
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// What `OPTIONS *` is told: the methods an app may have.
 const ALL_METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
@@ -114,7 +116,7 @@ async fn find<'l, 'h, A: Answer>(
         Found::Script(matched) => return Ok(Step::Run(path, matched)),
         Found::File { app, file } => ingress.files.answer(app, file, &head.method, &head.headers).await,
         Found::Folder => to_folder(head, &path),
-        Found::Health => health(),
+        Found::Health => health(ingress.draining.load(Ordering::Relaxed)),
         Found::Options(methods) => allow(StatusCode::NO_CONTENT, methods),
         Found::MethodNotAllowed(methods) => {
             let problem =
@@ -170,7 +172,10 @@ async fn run<A: Answer>(
     // A version is named by people who try it and wait for it.
     let is_for_later = version.is_none() && later::is_preferred(&head.headers);
     let idempotency_key = if is_for_later { later::idempotency_key(&head.headers)? } else { None };
+    let is_elsewhere = script.elsewhere && !is_for_later;
     let preview = match version {
+        // Whoever runs it looks the version up.
+        Some(_version) if is_elsewhere => None,
         Some(version) => Some(ingress.previews.find(app, script, version).await?),
         None => None,
     };
@@ -202,10 +207,24 @@ async fn run<A: Answer>(
         ingress.counting.answered(response.status().as_u16());
         return Ok(response);
     }
-    let mut response = ingress.answer.answer(input).await.map(AnswerBody::full);
+    let mut response = ran(ingress, input, is_elsewhere).await?;
     if let Some(version) = version {
         response.headers_mut().insert(VERSION, HeaderValue::from(version));
     }
+    Ok(response)
+}
+
+/// The answer of the script, here or where it may run.
+async fn ran<A: Answer>(
+    ingress: &Ingress<A>,
+    input: RunInput<'_>,
+    is_elsewhere: bool,
+) -> Result<Response<AnswerBody>, Problem> {
+    if !is_elsewhere {
+        return Ok(ingress.answer.answer(input).await.map(AnswerBody::full));
+    }
+    let response = forward::answer(&*ingress.elsewhere, &ingress.forwards, input).await?;
+    ingress.counting.answered(response.status().as_u16());
     Ok(response)
 }
 
@@ -269,8 +288,13 @@ fn to_folder(head: &Parts, path: &NormalPath<'_>) -> Response<AnswerBody> {
     response
 }
 
-fn health() -> Response<AnswerBody> {
-    let mut response = Response::new(AnswerBody::bytes(Bytes::from_static(br#"{"status":"ok"}"#)));
+/// For whoever shares requests out: one that drains is passed over, though it still answers.
+fn health(is_draining: bool) -> Response<AnswerBody> {
+    let body: &[u8] = if is_draining { br#"{"status":"draining"}"# } else { br#"{"status":"ok"}"# };
+    let mut response = Response::new(AnswerBody::bytes(Bytes::from_static(body)));
+    if is_draining {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

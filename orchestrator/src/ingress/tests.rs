@@ -11,13 +11,14 @@ use picloud_model::async_request::{Accepted, AsyncState, NewAsyncRequest};
 use picloud_model::clock::ManualClock;
 use picloud_model::key::hash_of_key;
 use picloud_model::protocol::{
-    AppSnapshot, KeyEntry, ServiceFailure, SignedReply, SignedRequest, Snapshot, VersionEntry,
+    AppSnapshot, Forward, Forwarded, KeyEntry, ServiceFailure, SignedReply, SignedRequest, Snapshot, VersionEntry,
 };
 use picloud_model::route::RouteAuth;
 use picloud_model::script::ScriptKind;
 use picloud_model::{AppId, AsyncRequestId, Code, ContentHash, KeyId};
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -127,6 +128,26 @@ impl SignedFiles for Away {
     }
 }
 
+/// Node `pi` runs what may not run here, and says what it was sent; `away` runs nowhere.
+struct Nodes;
+
+impl Elsewhere for Nodes {
+    fn forward(
+        &self,
+        app: AppId,
+        asked: Box<Forward>,
+        wait_max: Duration,
+    ) -> BoxFuture<'static, Result<Forwarded, ServiceFailure>> {
+        if asked.script == "away" {
+            return away();
+        }
+        let headers = vec![("content-type".to_owned(), "text/plain".to_owned())];
+        let said = serde_json::json!({ "app": app, "asked": asked, "wait_max_ms": wait_max.as_millis() });
+        let answer = Forwarded { node: "pi".to_owned(), status: 201, headers, body: said.to_string().into_bytes() };
+        async move { Ok(answer) }.boxed()
+    }
+}
+
 /// `picloud_ci` calls routes of the kitchen, `picloud_author` writes its scripts, `picloud_other` is of elsewhere.
 fn keys() -> Vec<KeyEntry> {
     let key = |id: i64, name: &str, scope: &str| KeyEntry {
@@ -143,6 +164,7 @@ struct Site {
     address: SocketAddr,
     echo: Arc<Echo>,
     counting: Arc<Counting>,
+    draining: Arc<AtomicBool>,
     drain: oneshot::Sender<()>,
     served: JoinHandle<std::io::Result<()>>,
 }
@@ -197,6 +219,7 @@ fn site_of(app: AppSnapshot, settings: IngressSettings) -> Site {
     let live = Live::of(Snapshot { revision: 1, apps: vec![Arc::new(app)], keys: Arc::new(keys()) });
     let live = Arc::new(ArcSwap::from_pointee(live));
     let counting = Arc::new(Counting::default());
+    let draining = Arc::new(AtomicBool::new(false));
     let ingress = Ingress::new(IngressParts {
         live,
         answer: Arc::clone(&echo),
@@ -204,6 +227,8 @@ fn site_of(app: AppSnapshot, settings: IngressSettings) -> Site {
         versions: Arc::new(TwoVersions),
         later: Arc::new(Away),
         signed: Arc::new(Away),
+        elsewhere: Arc::new(Nodes),
+        draining: Arc::clone(&draining),
         counting: Arc::clone(&counting),
         clock: Arc::new(ManualClock::new(0)),
         settings,
@@ -214,7 +239,7 @@ fn site_of(app: AppSnapshot, settings: IngressSettings) -> Site {
     let served = tokio::spawn(Arc::new(ingress).serve(listener, async move {
         let _told_or_gone = drained.await;
     }));
-    Site { address, echo, counting, drain, served }
+    Site { address, echo, counting, draining, drain, served }
 }
 
 impl Site {
@@ -598,5 +623,45 @@ async fn a_big_file_is_streamed_whole_and_in_parts() {
         timeout(TOO_LONG, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
         let end = answer.windows(4).position(|window| window == b"\r\n\r\n").unwrap() + 4;
         assert!(answer[end..] == large()[from..to], "{}", String::from_utf8_lossy(&answer[..end]));
+    }
+}
+
+/// The kitchen with two scripts that may not run here.
+fn kitchen_with_a_camera() -> AppSnapshot {
+    let mut kitchen = kitchen();
+    for name in ["away", "camera"] {
+        let mut elsewhere = kitchen.scripts[0].clone();
+        (elsewhere.name, elsewhere.quarantined_after_crashes) = (name.to_owned(), None);
+        elsewhere.elsewhere = true;
+        kitchen.scripts.push(elsewhere);
+        let mut leads = route(&["GET", "POST"], &format!("/{name}/{{id}}"));
+        leads.script = name.to_owned();
+        kitchen.routes.push(leads);
+    }
+    kitchen.scripts.sort_by(|a, b| a.name.cmp(&b.name));
+    kitchen
+}
+
+#[tokio::test]
+async fn a_request_whose_script_may_not_run_here_is_answered_by_a_node_that_says_its_name() {
+    let site = site_of(kitchen_with_a_camera(), IngressSettings::default());
+    let head = "POST /kitchen/camera/a%20b?size=1&x\nauthorization: Bearer picloud_ci\nx-picloud-version: 2";
+    insta::assert_snapshot!(site.ask(head, "{\"a\":1}").await);
+    insta::assert_snapshot!(site.ask("GET /kitchen/away/1", "").await);
+    let large = "x".repeat(1001);
+    let refused = site.ask("POST /kitchen/camera/1", &large).await;
+    assert!(refused.starts_with("HTTP/1.1 413"), "the limit of bodies holds before anything is sent on: {refused}");
+    let later = site.ask("GET /kitchen/camera/1\nprefer: respond-async", "").await;
+    assert!(later.contains("nobody is there") && !later.contains("x-picloud-node"), "it is kept, not sent on: {later}");
+    assert_eq!(*site.echo.runs.lock().unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_machine_that_drains_says_so_to_whoever_asks_for_its_health_and_goes_on_answering() {
+    let site = site(IngressSettings::default());
+    let status = async |path: &str| site.ask(&format!("GET {path}"), "").await[9..12].to_owned();
+    for (draining, health) in [(false, "200"), (true, "503"), (false, "200")] {
+        site.draining.store(draining, Ordering::Relaxed);
+        assert_eq!((status("/.picloud/health").await.as_str(), status("/kitchen/any").await.as_str()), (health, "200"));
     }
 }

@@ -14,6 +14,8 @@ pub(crate) fn app(id: i64, name: &str, routes: &[RouteEntry]) -> AppSnapshot {
         version: 1,
         hash: ContentHash::of(b"1"),
         quarantined_after_crashes: None,
+        placement: picloud_model::placement::Placement::default(),
+        elsewhere: false,
     };
     AppSnapshot {
         http_allow: Vec::new(),

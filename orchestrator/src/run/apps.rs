@@ -136,5 +136,6 @@ pub(crate) fn script_ref(entry: &ScriptEntry) -> ScriptRef {
         version: entry.version,
         hash: entry.hash,
         quarantined_after_crashes: entry.quarantined_after_crashes,
+        elsewhere: entry.elsewhere,
     }
 }

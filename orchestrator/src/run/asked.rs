@@ -63,7 +63,11 @@ impl Runner {
         let (seen, event, asker, timeout) =
             match std::mem::replace(&mut run.input, RunInput::Request(RunHttp::default())) {
                 RunInput::Request(request) => {
-                    let request = http_request(live, app, &run.script, request);
+                    let request = http_request(live, app, &run.script, request, String::new());
+                    (Seen::Request(Arc::new(request)), None, None, Timeout::of_request(limits))
+                }
+                RunInput::Forwarded { request, remote_addr } => {
+                    let request = http_request(live, app, &run.script, request, remote_addr);
                     (Seen::Request(Arc::new(request)), None, None, Timeout::of_request(limits))
                 }
                 RunInput::Event { json, trigger, attempt } => {
@@ -105,7 +109,7 @@ impl Runner {
     async fn enter(&self, input: &RunInput) -> Result<Permit, Refused> {
         let gate = &self.0.parts.gate;
         let entered = match input {
-            RunInput::Request(_) => gate.enter().await,
+            RunInput::Request(_) | RunInput::Forwarded { .. } => gate.enter().await,
             RunInput::Event { .. } | RunInput::Async { .. } => gate.enter_delivery().await,
         };
         entered.map_err(Refused::not_run)
@@ -121,7 +125,7 @@ fn result_of(ran: Ran, node: &str) -> RunResult {
 }
 
 /// The request as the script is to see it: with route and parameters, if a route leads from its path to the script.
-fn http_request(live: &Live, app: &AppSnapshot, script: &str, run: RunHttp) -> HttpRequest {
+fn http_request(live: &Live, app: &AppSnapshot, script: &str, run: RunHttp, remote_addr: String) -> HttpRequest {
     let (path, query) = run.path.split_once('?').unwrap_or((&run.path, ""));
     let host = run.headers.iter().find(|(name, _)| name == "host").map(|(_, host)| host.as_str());
     let host = host.or(app.hosts.first().map(String::as_str));
@@ -140,7 +144,7 @@ fn http_request(live: &Live, app: &AppSnapshot, script: &str, run: RunHttp) -> H
         query: query.to_owned(),
         method: run.method,
         headers: run.headers,
-        remote_addr: String::new(),
+        remote_addr,
         body: run.body,
     }
 }
@@ -173,6 +177,9 @@ fn endpoint<'a>(app: &'a AppSnapshot, run: &RunRequest) -> Result<Cow<'a, Script
             None => Err(Refused::terminal(Problem::not_found("script", name))),
         };
     };
+    if entry.elsewhere && is_placed(run) {
+        return Err(Refused::not_run(may_not_run_here(name)));
+    }
     match (entry.kind, entry.quarantined_after_crashes) {
         (ScriptKind::Module, _) => {
             let problem = Problem::new(Code::Invalid, format!("`{name}` is a module and cannot be run"));
@@ -192,6 +199,17 @@ fn endpoint<'a>(app: &'a AppSnapshot, run: &RunRequest) -> Result<Cow<'a, Script
     }
 }
 
+/// Whether where it runs matters: a draft may be tried anywhere, and a dry run does nothing to the world.
+fn is_placed(run: &RunRequest) -> bool {
+    run.source.is_none() && !run.dry_run
+}
+
+/// Why a node does not run a script that another is to run: whoever asked chooses again.
+fn may_not_run_here(script: &str) -> Problem {
+    Problem::new(Code::NodeAway, format!("script `{script}` may not run on this node: its placement names others"))
+        .retry_after_s(1)
+}
+
 /// What a draft that has not been saved runs as: only its name is looked at.
 fn unsaved(name: &str) -> ScriptEntry {
     ScriptEntry {
@@ -200,6 +218,8 @@ fn unsaved(name: &str) -> ScriptEntry {
         version: 0,
         hash: ContentHash::of(b""),
         quarantined_after_crashes: None,
+        placement: picloud_model::placement::Placement::default(),
+        elsewhere: false,
     }
 }
 

@@ -76,7 +76,7 @@ impl Refused {
         let (trigger, attempt) = match run.input {
             RunInput::Event { trigger, attempt, .. } => (trigger.unwrap_or_default(), attempt),
             RunInput::Async { attempt, .. } => (String::new(), attempt),
-            RunInput::Request(_) => (String::new(), 0),
+            RunInput::Request(_) | RunInput::Forwarded { .. } => (String::new(), 0),
         };
         let execution = Execution {
             id: run.execution_id,

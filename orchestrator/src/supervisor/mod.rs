@@ -23,7 +23,7 @@ use session::{Ended, Session};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Mutex, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -129,6 +129,10 @@ struct Shared {
     revision: Mutex<u64>,
     /// The pid of the worker process, 0 for none.
     pid: AtomicU32,
+    /// Whether the machine drains.
+    is_draining: AtomicBool,
+    /// Held while a worker is told of it, so that none is left with what was said before.
+    draining: Mutex<()>,
 }
 
 #[derive(Clone)]
@@ -150,6 +154,8 @@ impl Supervisor {
             stopping: watch::channel(false).0,
             revision: Mutex::new(0),
             pid: AtomicU32::new(0),
+            is_draining: AtomicBool::new(false),
+            draining: Mutex::default(),
         });
         let (first, started) = oneshot::channel();
         tokio::spawn(keep(Arc::clone(&shared), first));
@@ -172,6 +178,22 @@ impl Supervisor {
     /// Tells the worker all API keys; returns once it goes by them. A key that is not among them is refused from then on.
     pub async fn keys_changed(&self, keys: Arc<Vec<KeyEntry>>) -> Result<(), SupervisorError> {
         self.change(|revision| ToWorker::Keys { revision, keys: Arc::clone(&keys) }).await
+    }
+
+    /// Has the worker, and those that follow it, say that this machine is (not) to be sent requests. They go on answering
+    /// them.
+    pub async fn set_draining(&self, draining: bool) {
+        let _one_at_a_time = self.shared.draining.lock().await;
+        self.shared.is_draining.store(draining, Ordering::Relaxed);
+        let State::Ready(session) = self.shared.state.borrow().clone() else { return };
+        if let Err(error) = session.send(&ToWorker::Draining(draining)).await {
+            tracing::debug!(%error, "the worker could not be told whether it drains; its successor is");
+        }
+    }
+
+    /// Whether this machine is (not) to be sent requests, as it was told last.
+    pub fn is_draining(&self) -> bool {
+        self.shared.is_draining.load(Ordering::Relaxed)
     }
 
     /// Runs a script that no request asked for. Of the problems only [`Code::WorkerLost`] and [`Code::Deadline`] tell of

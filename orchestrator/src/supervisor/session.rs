@@ -232,7 +232,12 @@ async fn guide(
         Ok(Err(reason)) => return reason,
         Err(_elapsed) => return format!("it was not ready after {} s", READY_MAX.as_secs()),
     }
+    let draining = shared.draining.lock().await;
+    if shared.is_draining.load(Ordering::Relaxed) && session.send(&ToWorker::Draining(true)).await.is_err() {
+        return "it ended before it was told that this machine drains".to_owned();
+    }
     shared.state.send_replace(State::Ready(Arc::clone(session)));
+    drop(draining);
     if let Some(first) = first.take() {
         let _starter_gone = first.send(Ok(()));
     }

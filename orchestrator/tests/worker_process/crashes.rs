@@ -30,7 +30,7 @@ async fn read_to_end(stream: &mut TcpStream) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-fn kill_worker(supervisor: &Supervisor) -> u32 {
+pub(crate) fn kill_worker(supervisor: &Supervisor) -> u32 {
     let pid = supervisor.worker_pid().expect("there is a worker");
     kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL).unwrap();
     pid

@@ -6,8 +6,8 @@ use picloud_model::key::hash_of_key;
 use picloud_model::kv::{KvEntry, KvReply, KvRequest};
 use picloud_model::limits::Limits;
 use picloud_model::protocol::{
-    AppSnapshot, Caller, Counts, KeyEntry, RouteEntry, ScriptEntry, ServiceFailure, ServiceReply, ServiceRequest,
-    Snapshot, StaticEntry, VersionEntry, WorkerSettings,
+    AppSnapshot, Caller, Counts, Forwarded, KeyEntry, RouteEntry, ScriptEntry, ServiceFailure, ServiceReply,
+    ServiceRequest, Snapshot, StaticEntry, VersionEntry, WorkerSettings,
 };
 use picloud_model::publish::Published;
 use picloud_model::route::RouteAuth;
@@ -87,6 +87,8 @@ impl FakeHost {
                 version: LIVE_VERSION,
                 hash: keep(source.as_bytes()),
                 quarantined_after_crashes: None,
+                placement: picloud_model::placement::Placement::default(),
+                elsewhere: false,
             })
             .collect();
         entries.sort_by(|a, b| a.name.cmp(&b.name));
@@ -263,6 +265,11 @@ impl Host for FakeHost {
             | ServiceRequest::Files(_)
             | ServiceRequest::Http(_)
             | ServiceRequest::Signed(_) => Err(failure(Code::NodeAway)),
+            ServiceRequest::Forward(asked) => {
+                let body = asked.script.into_bytes();
+                let answer = Forwarded { node: "pi".to_owned(), status: 200, headers: Vec::new(), body };
+                Ok(ServiceReply::Forwarded(answer))
+            }
             ServiceRequest::Kv(_) => {
                 Err(ServiceFailure { code: Code::StorageFull, message: "the fake host stores numbers only".to_owned() })
             }

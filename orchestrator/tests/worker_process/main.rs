@@ -10,6 +10,7 @@ mod client;
 mod confinement;
 mod counts;
 mod crashes;
+mod elsewhere;
 mod fake_host;
 mod keys;
 mod later;
@@ -80,6 +81,9 @@ const TESTS: &[(&str, Test)] = tests! {
     scheduling::past_the_gate_requests_get_503_with_a_retry_after,
     scheduling::runs_that_wait_for_the_host_let_others_run,
     scheduling::an_app_with_a_bigger_memory_budget_runs_too,
+    elsewhere::a_script_that_may_not_run_here_is_sent_on_once_and_refused_to_all_others,
+    elsewhere::a_request_that_was_sent_on_sees_the_client_that_waits_for_it,
+    elsewhere::a_machine_that_drains_says_so_also_when_its_worker_is_another,
     confinement::a_worker_can_open_no_file_and_reach_no_network,
 };
 

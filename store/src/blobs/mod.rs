@@ -1,9 +1,11 @@
 //! The bytes of files, on the disk below `files-root`: each blob a file of its own, written once and never changed.
 //!
 //! ```text
-//! lock               held by the one appliance that uses the folder
+//! lock               held by the one appliance that uses the folder, or by all on one database
+//! starting           held by who takes the lock
 //! tmp/UUID           what is being written
 //! aa/bb/UUID         whole blobs; aa and bb are the last two bytes of the id
+//! database           the id of the database that has the rows
 //! ```
 //!
 //! On its way a blob is temp, synced, renamed, its folder synced; then somebody makes a row of it. So a row's bytes are
@@ -13,6 +15,8 @@
 mod chain;
 mod disk;
 mod error;
+mod lock;
+mod owner;
 mod reader;
 mod steps;
 mod sweep;
@@ -20,6 +24,7 @@ mod writer;
 
 pub use disk::Reserve;
 pub use error::BlobError;
+pub use owner::OwnerError;
 pub use reader::BlobReader;
 pub use steps::{Step, Steps};
 pub use sweep::Found;
@@ -27,9 +32,9 @@ pub use writer::BlobWriter;
 
 use error::io;
 use std::collections::VecDeque;
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File};
 use std::io::ErrorKind;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -43,8 +48,6 @@ pub const PIECE_BYTES: usize = 1024 * 1024;
 const MADE_MAX: usize = 16 * 1024;
 /// Where files are while they are written.
 const TEMP: &str = "tmp";
-/// Held by the one appliance that uses the folder.
-const LOCK: &str = "lock";
 /// Owner only: what is in there is nobody else's to read.
 const DIR_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
@@ -89,13 +92,24 @@ impl Blobs {
         Self::open_with(root, Reserve::default(), None)
     }
 
+    /// The same beside others on one database, who use the same folder. What was being written is removed by the first of
+    /// them.
+    pub fn open_shared(root: &Path) -> Result<Self, BlobError> {
+        let temp = make_folders(root)?;
+        let lock = lock::take_shared(root, || clear(&temp))?;
+        Ok(Self::holding(root, lock, Reserve::default(), None))
+    }
+
     /// The same with another reserve, and with somebody who sees each step of a write, and may end it there.
     pub fn open_with(root: &Path, reserve: Reserve, steps: Option<Arc<dyn Steps>>) -> Result<Self, BlobError> {
-        let temp = root.join(TEMP);
-        DirBuilder::new().recursive(true).mode(DIR_MODE).create(&temp).map_err(io("make the folder", &temp))?;
-        let lock = take_lock(root)?;
+        let temp = make_folders(root)?;
+        let lock = lock::take(root)?;
         clear(&temp)?;
-        Ok(Self(Arc::new(Inner {
+        Ok(Self::holding(root, lock, reserve, steps))
+    }
+
+    fn holding(root: &Path, lock: File, reserve: Reserve, steps: Option<Arc<dyn Steps>>) -> Self {
+        Self(Arc::new(Inner {
             root: root.to_owned(),
             reserve,
             steps,
@@ -103,7 +117,7 @@ impl Blobs {
             made: Mutex::default(),
             made_signal: Notify::new(),
             _lock: lock,
-        })))
+        }))
     }
 
     /// Where it is.
@@ -191,16 +205,11 @@ async fn blocking<T: Send + 'static>(
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(BlobError::Stopped))
 }
 
-fn take_lock(root: &Path) -> Result<File, BlobError> {
-    let path = root.join(LOCK);
-    let mut options = OpenOptions::new();
-    let opened = options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE).open(&path);
-    let lock = opened.map_err(io("open", &path))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(BlobError::Taken { root: root.to_owned() }),
-        Err(TryLockError::Error(error)) => Err(io("lock", &path)(error)),
-    }
+/// Answers the one for what is being written.
+fn make_folders(root: &Path) -> Result<PathBuf, BlobError> {
+    let temp = root.join(TEMP);
+    DirBuilder::new().recursive(true).mode(DIR_MODE).create(&temp).map_err(io("make the folder", &temp))?;
+    Ok(temp)
 }
 
 /// Nobody writes yet: whatever is there was left behind.

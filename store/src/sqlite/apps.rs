@@ -2,9 +2,11 @@
 
 use super::audit_rows::{Noted, note};
 use super::audit_shown::{app_change_shown, app_shown};
-use super::error::{JobResult, conflict, expect_version};
+use super::error::{JobResult, expect_version};
 use super::{DataTx, SqliteStore, trigger_rows};
+pub(super) use crate::cursor::rows_max;
 use crate::cursor::{self, List};
+pub(super) use crate::refusals::name_taken;
 use crate::{Apps, Result};
 use async_trait::async_trait;
 use picloud_model::app::{App, AppPatch, NewApp};
@@ -18,7 +20,10 @@ use serde_json::Value;
 /// The columns of [`app_from_row`], in its order.
 macro_rules! select_app {
     ($rest:literal) => {
-        concat!("SELECT id, name, hosts, env, limits, revision, created_at, updated_at, http FROM apps ", $rest)
+        concat!(
+            "SELECT id, name, hosts, env, limits, revision, created_at, updated_at, http, placement FROM apps ",
+            $rest
+        )
     };
 }
 
@@ -67,6 +72,7 @@ impl Apps for SqliteStore {
             after.env = patch.env.unwrap_or(after.env);
             after.limits = patch.limits.unwrap_or(after.limits);
             after.http = patch.http.unwrap_or(after.http);
+            after.placement = patch.placement.unwrap_or(after.placement);
             if after != before {
                 update_app(tx, &mut after, act.at)?;
                 let shown = Some(app_change_shown(&before, &after));
@@ -110,15 +116,6 @@ pub(super) fn note_app(
     note(tx, act, Noted { action, app: Some(name), target: name, before, after })
 }
 
-/// The number of rows to ask for: one more shows whether there is a next page.
-pub(super) fn rows_max(items_max: usize) -> i64 {
-    i64::try_from(items_max + 1).expect("a page is small")
-}
-
-pub(super) fn name_taken(name: &str) -> crate::StoreError {
-    conflict(format!("an app named `{name}` exists"), vec![format!("app `{name}`")])
-}
-
 pub(super) fn app_by_name(conn: &Connection, name: &str) -> JobResult<Option<App>> {
     let mut select = conn.prepare_cached(select_app!("WHERE name = ?1"))?;
     let mut rows = select.query([name])?;
@@ -157,14 +154,15 @@ pub(super) fn revision(conn: &Connection, app: AppId) -> JobResult<i64> {
 /// Makes the app, at revision 1.
 pub(super) fn insert_app(tx: &DataTx<'_>, app: &NewApp, at: UnixMs) -> JobResult<App> {
     let mut insert = tx.conn.prepare_cached(
-        "INSERT INTO apps (name, hosts, env, limits, http, revision, created_at, updated_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?6)",
+        "INSERT INTO apps (name, hosts, env, limits, http, placement, revision, created_at, updated_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?7)",
     )?;
     let hosts = serde_json::to_string(&app.hosts)?;
     let env = serde_json::to_string(&app.env)?;
     let limits = serde_json::to_string(&app.limits)?;
     let http = serde_json::to_string(&app.http)?;
-    let id = AppId(insert.insert(params![app.name, hosts, env, limits, http, at])?);
+    let placement = serde_json::to_string(&app.placement)?;
+    let id = AppId(insert.insert(params![app.name, hosts, env, limits, http, placement, at])?);
     Ok(App {
         id,
         name: app.name.clone(),
@@ -172,6 +170,7 @@ pub(super) fn insert_app(tx: &DataTx<'_>, app: &NewApp, at: UnixMs) -> JobResult
         env: app.env.clone(),
         limits: app.limits.clone(),
         http: app.http.clone(),
+        placement: app.placement.clone(),
         revision: 1,
         created_at: at,
         updated_at: at,
@@ -183,13 +182,15 @@ pub(super) fn update_app(tx: &DataTx<'_>, app: &mut App, at: UnixMs) -> JobResul
     app.revision += 1;
     app.updated_at = at;
     let mut update = tx.conn.prepare_cached(
-        "UPDATE apps SET hosts = ?2, env = ?3, limits = ?4, http = ?5, revision = ?6, updated_at = ?7 WHERE id = ?1",
+        "UPDATE apps SET hosts = ?2, env = ?3, limits = ?4, http = ?5, placement = ?6, revision = ?7,
+         updated_at = ?8 WHERE id = ?1",
     )?;
     let hosts = serde_json::to_string(&app.hosts)?;
     let env = serde_json::to_string(&app.env)?;
     let limits = serde_json::to_string(&app.limits)?;
     let http = serde_json::to_string(&app.http)?;
-    update.execute(params![app.id.0, hosts, env, limits, http, app.revision, at])?;
+    let placement = serde_json::to_string(&app.placement)?;
+    update.execute(params![app.id.0, hosts, env, limits, http, placement, app.revision, at])?;
     Ok(())
 }
 
@@ -212,5 +213,6 @@ fn app_from_row(row: &Row<'_>) -> JobResult<App> {
         created_at: row.get(6)?,
         updated_at: row.get(7)?,
         http: serde_json::from_str(row.get_ref(8)?.as_str().map_err(rusqlite::Error::from)?)?,
+        placement: serde_json::from_str(row.get_ref(9)?.as_str().map_err(rusqlite::Error::from)?)?,
     })
 }

@@ -2,8 +2,9 @@
 
 use super::SqliteStore;
 use super::apps::rows_max;
-use super::audit_rows::{Ends, Noted, append, ends, entry_from_row, note, select_entry};
+use super::audit_rows::{append, ends, entry_from_row, note, select_entry};
 use super::error::JobResult;
+use crate::audit_chain::{Noted, Walk};
 use crate::cursor::{self, List};
 use crate::{Audit, Result};
 use async_trait::async_trait;
@@ -109,61 +110,5 @@ fn verify(conn: &Connection) -> JobResult<AuditVerdict> {
             return Ok(walk.broken(&ends, seq, reason));
         }
     }
-    if walk.last_seq != ends.last_seq {
-        let (missing, reason) = (walk.last_seq + 1, format!("entries up to {} are missing", ends.last_seq));
-        return Ok(walk.broken(&ends, missing, reason));
-    }
-    if walk.hash != ends.last_hash {
-        let (last, reason) = (walk.last_seq, "the last entry is not the one that was written last".to_owned());
-        return Ok(walk.broken(&ends, last, reason));
-    }
-    Ok(walk.verdict(&ends))
-}
-
-/// How far the chain was walked.
-struct Walk {
-    entries: u64,
-    last_seq: i64,
-    hash: picloud_model::ContentHash,
-}
-
-impl Walk {
-    fn from(ends: &Ends) -> Self {
-        Self { entries: 0, last_seq: ends.first_seq - 1, hash: ends.previous_hash }
-    }
-
-    /// Goes on to the entry; an error says what is wrong with it.
-    fn step(&mut self, seq: i64, entry: Option<AuditEntry>) -> Result<(), String> {
-        self.entries += 1;
-        let expected = self.last_seq + 1;
-        if seq < expected {
-            return Err("it was added before the beginning of the log".to_owned());
-        }
-        if seq > expected {
-            return Err(format!("the entries from {expected} on are missing before it"));
-        }
-        let entry = entry.ok_or("it cannot be read")?;
-        if entry.hash != entry.chain_hash(&self.hash) {
-            return Err("it is not what was written, or the one before it is not".to_owned());
-        }
-        (self.last_seq, self.hash) = (seq, entry.hash);
-        Ok(())
-    }
-
-    fn verdict(&self, ends: &Ends) -> AuditVerdict {
-        let any = ends.last_seq >= ends.first_seq;
-        AuditVerdict {
-            intact: true,
-            entries: self.entries,
-            first_seq: any.then_some(ends.first_seq),
-            last_seq: any.then_some(ends.last_seq),
-            head: any.then_some(ends.last_hash),
-            broken_at: None,
-            reason: None,
-        }
-    }
-
-    fn broken(&self, ends: &Ends, seq: i64, reason: String) -> AuditVerdict {
-        AuditVerdict { intact: false, broken_at: Some(seq), reason: Some(reason), ..self.verdict(ends) }
-    }
+    Ok(walk.end(&ends))
 }

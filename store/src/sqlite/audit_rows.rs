@@ -2,18 +2,14 @@
 
 use super::DataTx;
 use super::error::JobResult;
+pub(super) use crate::audit_chain::Noted;
+use crate::audit_chain::{Ends, Written, first_kept};
 use picloud_model::audit::{Act, AuditEntry, AuditOutcome};
 use picloud_model::hash::ContentHash;
 use picloud_model::principal::{Principal, PrincipalKind};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::Value;
-
-/// The oldest entries are dropped in so many parts of all that are kept, so that it is seldom and short.
-const DROP_PARTS: i64 = 200;
-
-/// Longest of each text of an entry; what is longer is cut. Some of them come from callers who are nobody yet.
-const TEXT_BYTES_MAX: usize = 1_024;
 
 /// The columns of [`entry_from_row`], in its order.
 macro_rules! select_entry {
@@ -26,29 +22,6 @@ macro_rules! select_entry {
     };
 }
 pub(super) use select_entry;
-
-/// What an entry says beside who, from where and when.
-pub(super) struct Noted<'a> {
-    pub(super) action: &'a str,
-    pub(super) app: Option<&'a str>,
-    pub(super) target: &'a str,
-    /// The thing as it was; `None` where it was not there.
-    pub(super) before: Option<Value>,
-    /// The thing as it is; `None` where it is gone.
-    pub(super) after: Option<Value>,
-}
-
-/// Where the chain of hashes begins and ends.
-pub(super) struct Ends {
-    /// The oldest entry that is kept.
-    pub(super) first_seq: i64,
-    /// The hash of the entry before it.
-    pub(super) previous_hash: ContentHash,
-    /// The newest entry.
-    pub(super) last_seq: i64,
-    /// Its hash.
-    pub(super) last_hash: ContentHash,
-}
 
 /// Reads the ends of the chain.
 pub(super) fn ends(conn: &Connection) -> JobResult<Ends> {
@@ -75,23 +48,8 @@ pub(super) fn append(tx: &DataTx<'_>, act: &Act, outcome: AuditOutcome, noted: N
     // Where somebody slipped rows in behind the end, the log goes on behind them: the gap shows.
     let mut newest = tx.conn.prepare_cached("SELECT coalesce(max(seq), 0) FROM audit")?;
     let newest: i64 = newest.query_row([], |row| row.get(0))?;
-    let texts = [&noted.before, &noted.after].map(|shown| shown.as_ref().map(Value::to_string));
-    let [before, after] = texts.each_ref().map(|text| text.as_deref().map(serde_json::from_str).transpose());
-    let mut entry = AuditEntry {
-        seq: ends.last_seq.max(newest) + 1,
-        at: act.at,
-        who: act.who.clone(),
-        from: cut(&act.from),
-        action: cut(noted.action),
-        app: noted.app.map(cut),
-        target: cut(noted.target),
-        outcome,
-        // Out of the stored text: whatever is lost in writing it is lost before it is hashed.
-        before: before?,
-        after: after?,
-        hash: ends.last_hash,
-    };
-    entry.hash = entry.chain_hash(&ends.last_hash);
+    let Written { entry, shown: [before, after] } =
+        Written::behind(ends.last_seq.max(newest), &ends.last_hash, act, outcome, noted)?;
     let mut insert = tx.conn.prepare_cached(
         "INSERT INTO audit (seq, at, who_kind, who_name, came_from, action, app, target, outcome, hash,
                             shown_before, shown_after)
@@ -108,8 +66,8 @@ pub(super) fn append(tx: &DataTx<'_>, act: &Act, outcome: AuditOutcome, noted: N
         entry.target,
         outcome.as_str(),
         entry.hash.0,
-        texts[0],
-        texts[1],
+        before,
+        after,
     ])?;
     let mut update = tx.conn.prepare_cached("UPDATE audit_ends SET last_seq = ?1, last_hash = ?2 WHERE id = 1")?;
     update.execute(params![entry.seq, entry.hash.0])?;
@@ -117,21 +75,9 @@ pub(super) fn append(tx: &DataTx<'_>, act: &Act, outcome: AuditOutcome, noted: N
     drop_oldest(tx, ends.first_seq, entry.seq)
 }
 
-/// The text, or its beginning where it is too long for an entry.
-pub(super) fn cut(text: &str) -> String {
-    match text.char_indices().find(|(at, letter)| at + letter.len_utf8() > TEXT_BYTES_MAX) {
-        None => text.to_owned(),
-        Some((end, _letter)) => format!("{}…", &text[..end]),
-    }
-}
-
 /// Moves the beginning of the chain on and drops what is before it, where there are more than are kept.
 fn drop_oldest(tx: &DataTx<'_>, first_seq: i64, last_seq: i64) -> JobResult<()> {
-    let entries_max = tx.state.audit.entries_max;
-    if last_seq - first_seq < entries_max {
-        return Ok(());
-    }
-    let first_seq = last_seq - entries_max + 1 + entries_max / DROP_PARTS;
+    let Some(first_seq) = first_kept(first_seq, last_seq, tx.state.audit.entries_max) else { return Ok(()) };
     let mut hash = tx.conn.prepare_cached("SELECT hash FROM audit WHERE seq = ?1")?;
     let previous: Option<[u8; 32]> = hash.query_row([first_seq - 1], |row| row.get(0)).optional()?;
     let mut update = tx.conn.prepare_cached("UPDATE audit_ends SET first_seq = ?1, previous_hash = ?2 WHERE id = 1")?;

@@ -5,12 +5,15 @@
 
 use super::claims::{Claim, View};
 use super::delivery_ends::event_from_row;
-use super::enqueue::own_lane;
 use super::error::JobResult;
+use crate::emission::own_lane;
+use crate::letters::GiveUp;
+use crate::turns::at_once;
 use picloud_model::clock::UnixMs;
 use picloud_model::delivery::Delivery;
 use picloud_model::ids::{AppId, AsyncRequestId, DeliveryId, TriggerId};
-use picloud_model::trigger::{Overlap, Retry, TriggerKind, TriggerSpec};
+use picloud_model::placement::Placement;
+use picloud_model::trigger::{Retry, TriggerSpec};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use std::collections::{HashMap, VecDeque};
 
@@ -43,17 +46,6 @@ pub(super) struct Found {
     pub(super) next_due: Option<UnixMs>,
 }
 
-/// Why a delivery is not run though it is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum GiveUp {
-    /// It is older than its trigger's `max_age_ms`.
-    TooOld { since: UnixMs },
-    /// As often as its trigger allows it was begun, and never ended.
-    NeverEnded { attempts: u32 },
-    /// Its trigger, its script or its event is gone.
-    NothingLeft,
-}
-
 /// A lane with something that may be due.
 struct Lane {
     id: i64,
@@ -69,6 +61,8 @@ struct Opened {
     free: u32,
     limited: bool,
     retry: Retry,
+    /// Where the lane's run.
+    placement: Placement,
     name: Option<String>,
     /// When the first is due of what is not yet.
     next_due: Option<UnixMs>,
@@ -214,6 +208,7 @@ impl Look<'_> {
             free: u32::MAX,
             limited: false,
             retry: Retry::default(),
+            placement: Placement::default(),
             name: None,
             next_due: None,
         };
@@ -229,7 +224,8 @@ impl Look<'_> {
                     if let Some(most) = at_once(&spec) {
                         (opened.limited, opened.free) = (true, most.saturating_sub(running));
                     }
-                    (opened.retry, opened.name) = (spec.retry(), Some(spec.name));
+                    (opened.retry, opened.placement) = (spec.retry(), spec.placement());
+                    opened.name = Some(spec.name);
                 }
                 None => opened.free = 0,
             }
@@ -287,14 +283,6 @@ fn head(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, i64, bool, UnixMs)> {
     Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
 }
 
-/// How many of a trigger run at once, where that is bounded.
-fn at_once(spec: &TriggerSpec) -> Option<u32> {
-    match (spec.kind, spec.overlap.unwrap_or_default()) {
-        (TriggerKind::Cron, Overlap::Skip | Overlap::Queue) => Some(1),
-        _ => spec.concurrency.map(|most| most.max(1)),
-    }
-}
-
 fn load(conn: &Connection, app: AppId, lane: i64, opened: &Opened, row: &Row) -> JobResult<Option<(Delivery, Claim)>> {
     // A trigger may have been given another script meanwhile; a person's version is of the script it was chosen for.
     let mut select = conn.prepare_cached(
@@ -321,6 +309,7 @@ fn load(conn: &Connection, app: AppId, lane: i64, opened: &Opened, row: &Row) ->
             holds_up: opened.limited || keyed,
             postponed_to: None,
         };
+        let (retry, placement) = how_of(opened, columns.get_ref(13)?.as_str_or_null()?);
         let delivery = Delivery {
             id: row.id,
             app,
@@ -329,18 +318,22 @@ fn load(conn: &Connection, app: AppId, lane: i64, opened: &Opened, row: &Row) ->
             version: columns.get(3)?,
             event: event_from_row(columns, 6)?,
             attempt,
-            retry: retry_of(opened, columns.get_ref(13)?.as_str_or_null()?),
+            retry,
             expires_at: row.expires_at,
+            placement,
         };
         Ok((delivery, claim))
     });
     Ok(loaded.optional()?)
 }
 
-/// The lane's; in the app's own lane that of the trigger which a person fired.
-fn retry_of(opened: &Opened, spec: Option<&str>) -> Retry {
-    let fired = || spec.and_then(|spec| serde_json::from_str::<TriggerSpec>(spec).ok()).map(|spec| spec.retry());
-    if opened.name.is_some() { opened.retry } else { fired().unwrap_or(opened.retry) }
+/// How and where it is run, as the lane says; in the app's own lane, as the trigger says which a person fired.
+fn how_of(opened: &Opened, spec: Option<&str>) -> (Retry, Placement) {
+    let fired = || spec.and_then(|spec| serde_json::from_str::<TriggerSpec>(spec).ok());
+    match if opened.name.is_some() { None } else { fired() } {
+        Some(spec) => (spec.retry(), spec.placement()),
+        None => (opened.retry, opened.placement.clone()),
+    }
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub(super) enum Database {
 }
 
 impl Database {
-    pub(super) fn file_name(self) -> &'static str {
+    pub(super) const fn file_name(self) -> &'static str {
         match self {
             Self::Data => "picloud.db",
             Self::History => "history.db",

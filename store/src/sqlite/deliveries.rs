@@ -1,16 +1,16 @@
 //! Deliveries in SQLite, from their claim to their end.
 
 use super::SqliteStore;
-use super::claiming::{Found, GiveUp, Turn, choose};
+use super::claiming::{Found, Turn, choose};
 use super::claims::View;
 use super::delivery_ends::{forget, give_up_unrun, set_attempts};
 use super::slots;
+use crate::letters::{GiveUp, why_given_up};
 use crate::{Claimed, Deliveries, Queued, Result, Schedule, Slot, SlotEnded};
 use async_trait::async_trait;
-use picloud_model::clock::{UnixMs, rfc3339};
+use picloud_model::clock::UnixMs;
 use picloud_model::delivery::{DeliveryEnd, Ended};
 use picloud_model::ids::{AppId, DeliveryId, TriggerId};
-use picloud_model::problem::{Code, Problem};
 use rusqlite::OptionalExtension as _;
 
 /// Looks of one claim, where each finds nothing but what is given up.
@@ -112,7 +112,7 @@ impl SqliteStore {
         }
         self.write(move |tx| {
             for (id, why) in given_up {
-                match problem(why) {
+                match why_given_up(why) {
                     Some(error) => give_up_unrun(tx, id, error, now)?,
                     None => forget(tx, id, now)?,
                 }
@@ -120,20 +120,5 @@ impl SqliteStore {
             Ok(())
         })
         .await
-    }
-}
-
-/// What a delivery that is given up without a run died of; none where nothing of it is left.
-fn problem(why: GiveUp) -> Option<Problem> {
-    match why {
-        GiveUp::TooOld { since } => Some(
-            Problem::new(Code::Deadline, format!("it was not done by {}, its trigger's max_age_ms", rfc3339(since)))
-                .hint("raise max_age_ms, or send it again with `picloud dead-letters retry`"),
-        ),
-        GiveUp::NeverEnded { attempts } => Some(
-            Problem::new(Code::WorkerLost, format!("it was begun {attempts} times, and the last time it never ended"))
-                .hint("the machine or the appliance stopped while it ran: look at its log of that time"),
-        ),
-        GiveUp::NothingLeft => None,
     }
 }

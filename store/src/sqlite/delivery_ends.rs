@@ -3,12 +3,13 @@
 use super::apps::name_of;
 use super::audit_rows::{Noted, note};
 use super::claims::Claim;
-use super::dead_letter_rows::{Dying, bury, json_at, script_at, uuid_at, with_attempt};
+use super::dead_letter_rows::{bury, json_at, script_at, uuid_at};
 use super::error::{JobError, JobResult};
 use super::queue::Hurry;
 use super::writer::Undo;
 use super::{DataTx, SqliteStore};
 use crate::Result;
+use crate::letters::{Dying, refusal, with_attempt};
 use picloud_model::async_request::{ANSWER_KEPT_MS, AsyncAnswer};
 use picloud_model::audit::Act;
 use picloud_model::clock::UnixMs;
@@ -170,12 +171,6 @@ fn give_up(tx: &mut DataTx<'_>, id: DeliveryId, dying: &Dying, now: UnixMs) -> J
     }
     remove(tx, id)?;
     Ok(letter)
-}
-
-/// What a request that is given up is answered with: its last error.
-fn refusal(error: &Problem) -> JobResult<AsyncAnswer> {
-    let headers = vec![("content-type".to_owned(), "application/problem+json".to_owned())];
-    Ok(AsyncAnswer { status: error.status, headers, body: serde_json::to_vec(error)? })
 }
 
 /// Counts a dead letter of the trigger, and pauses it where there are too many in a row.

@@ -118,6 +118,7 @@ fn put_app(tx: &DataTx<'_>, deploy: &DeployWrite, at: UnixMs) -> JobResult<PutAp
             app.env.clone_from(&wanted.env);
             app.limits.clone_from(&wanted.limits);
             app.http.clone_from(&wanted.http);
+            app.placement.clone_from(&wanted.placement);
             let changed = app != before;
             if changed {
                 update_app(tx, &mut app, at)?;

@@ -1,48 +1,14 @@
 //! Rows of events and deliveries, written within the transactions of others.
 
 use super::DataTx;
-use super::dead_letter_rows::{Dying, bury, script_at};
+use super::dead_letter_rows::{bury, script_at};
 use super::error::JobResult;
 use crate::StoreError;
-use picloud_model::clock::UnixMs;
-use picloud_model::event::{Cause, Event, EventKind, Hop};
-use picloud_model::ids::{AppId, AsyncRequestId, EventId, ExecutionId, ScriptId, TimerId, TriggerId};
-use picloud_model::problem::{Code, Problem};
+use crate::emission::{NewEvent, Target, own_lane};
+use crate::letters::too_deep;
+use picloud_model::event::{Cause, EventKind};
+use picloud_model::ids::{AppId, ScriptId};
 use rusqlite::params;
-use std::sync::Arc;
-
-/// An event to be kept.
-#[derive(Clone, Debug)]
-pub(super) struct NewEvent {
-    pub(super) id: EventId,
-    pub(super) kind: EventKind,
-    pub(super) at: UnixMs,
-    pub(super) due_at: UnixMs,
-    pub(super) root_id: ExecutionId,
-    pub(super) depth: u32,
-    pub(super) chain: Arc<[Hop]>,
-    pub(super) body: Vec<u8>,
-}
-
-/// For whom it is.
-#[derive(Clone, Debug)]
-pub(super) struct Target {
-    /// The trigger's id; or [`own_lane`], where no pause, no bound and no key of a trigger counts: for timers, requests
-    /// and what a person fires.
-    pub(super) lane: i64,
-    pub(super) trigger: Option<TriggerId>,
-    pub(super) script: ScriptId,
-    pub(super) version: Option<i64>,
-    pub(super) ordering_key: Option<String>,
-    pub(super) expires_at: Option<UnixMs>,
-    pub(super) timer: Option<TimerId>,
-    pub(super) request: Option<AsyncRequestId>,
-}
-
-/// The lane of an app for what is of no trigger.
-pub(super) fn own_lane(app: AppId) -> i64 {
-    -app.0
-}
 
 /// Writes the event and a delivery for each target; answers how many. Refuses above the cause's `queued_max`; above its
 /// `depth_max` they are dead letters at once.
@@ -145,32 +111,7 @@ pub(super) fn forget_script(tx: &DataTx<'_>, app: AppId, script: ScriptId) -> Jo
 /// The dead letter of what would run too many runs away from the first.
 fn bury_too_deep(tx: &mut DataTx<'_>, app: AppId, cause: &Cause, event: &NewEvent, target: &Target) -> JobResult<()> {
     let Some(script) = script_at(tx.conn, app, target.script)? else { return Ok(()) };
-    let mut way: Vec<&str> = event.chain.iter().map(|hop| hop.script.as_str()).collect();
-    way.push(&script.name);
-    let detail = format!("runs start runs in a circle: {}", way.join(" → "));
-    let error = Problem::new(Code::Loop, detail)
-        .limit("trigger_depth", u64::from(cause.depth_max))
-        .hint("let the trigger match less than what its script writes, or raise `trigger_depth` in [limits]");
-    let dying = Dying {
-        app,
-        trigger: target.trigger,
-        version: target.version.unwrap_or(script.version),
-        script: script.name,
-        event: Event {
-            id: event.id,
-            kind: event.kind,
-            at: event.at,
-            root_id: event.root_id,
-            depth: event.depth,
-            chain: event.chain.to_vec(),
-            body: event.body.clone(),
-        },
-        attempts: 0,
-        error,
-        tried: Vec::new(),
-        ordering_key: target.ordering_key.clone(),
-        request: target.request,
-    };
+    let dying = too_deep(app, cause.depth_max, event, target, script);
     bury(tx, &dying, cause.at)?;
     Ok(())
 }

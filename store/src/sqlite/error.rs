@@ -2,6 +2,7 @@
 
 use crate::StoreError;
 use crate::data_dir::disk_is_full;
+pub(super) use crate::refusals::{conflict, expect_version};
 use rusqlite::ErrorCode;
 use std::path::Path;
 
@@ -31,19 +32,6 @@ impl JobError {
             Self::Sql(error) => StoreError::Backend(Box::new(error)),
             other => StoreError::Backend(Box::new(other)),
         }
-    }
-}
-
-/// Something stands in the way.
-pub(super) fn conflict(message: impl Into<String>, in_the_way: Vec<String>) -> StoreError {
-    StoreError::Conflict { message: message.into(), in_the_way }
-}
-
-/// Refuses where the thing is not at the version the caller expects.
-pub(super) fn expect_version(expected: Option<i64>, actual: i64) -> Result<(), StoreError> {
-    match expected {
-        Some(expected) if expected != actual => Err(StoreError::Stale { expected, actual }),
-        _ => Ok(()),
     }
 }
 

@@ -1,11 +1,14 @@
 //! What makes deliveries beside keys and files, in SQLite: publishes, timers, requests that are answered later.
 
-use super::emit::{Happened, emit};
-use super::enqueue::{NewEvent, Target, enqueue};
-use super::error::{JobResult, conflict};
-use super::kv_events::with_value;
+use super::emit::emit_as;
+use super::enqueue::enqueue;
+use super::error::JobResult;
 use super::script_rows::script_by_name;
 use super::{DataTx, SqliteStore, async_requests, timers};
+use crate::emission::{NewEvent, Target};
+use crate::kv_changes::with_value;
+use crate::matching::Happened;
+use crate::triggering::leads_nowhere;
 use crate::{Events, Result};
 use async_trait::async_trait;
 use picloud_model::async_request::{Accepted, AsyncState, NewAsyncRequest};
@@ -66,6 +69,17 @@ impl Events for SqliteStore {
 
 /// Makes the deliveries of one publish, unless it was published already.
 pub(super) fn publish(tx: &mut DataTx<'_>, app: AppId, one: &Publish, cause: &Cause) -> JobResult<Published> {
+    publish_as(tx, app, one, cause, EventId::new())
+}
+
+/// The same with the event's id.
+pub(super) fn publish_as(
+    tx: &mut DataTx<'_>,
+    app: AppId,
+    one: &Publish,
+    cause: &Cause,
+    event: EventId,
+) -> JobResult<Published> {
     if let Some(key) = &one.dedup_key
         && !is_first(tx, app, &one.topic, key, cause.at)?
     {
@@ -74,9 +88,9 @@ pub(super) fn publish(tx: &mut DataTx<'_>, app: AppId, one: &Publish, cause: &Ca
     let due_at = cause.at.saturating_add(i64::try_from(one.delay_ms).unwrap_or(i64::MAX));
     let happened = Happened::Pubsub { topic: &one.topic };
     let body = || with_value(json!({ "topic": one.topic }), &one.value);
-    let emitted = emit(tx, app, cause, &happened, due_at, body)?;
+    let emitted = emit_as(tx, app, Some(event), cause, &happened, due_at, body)?;
     // What nobody listens to was published all the same.
-    Ok(Published { event: Some(emitted.event.unwrap_or_else(EventId::new)), deliveries: emitted.deliveries })
+    Ok(Published { event: Some(event), deliveries: emitted.deliveries })
 }
 
 /// Whether the key was not used on the topic within the window, and from now on it was.
@@ -131,9 +145,6 @@ pub(super) fn deliver(tx: &mut DataTx<'_>, app: AppId, cause: &Cause, one: ForSc
 pub(super) fn endpoint(conn: &Connection, app: AppId, name: &str, what: &str) -> JobResult<ScriptId> {
     match script_by_name(conn, app, name)? {
         Some(script) if script.kind == ScriptKind::Endpoint => Ok(script.id),
-        _ => {
-            let message = format!("{what} leads to `{name}`, which is no endpoint of the app");
-            Err(conflict(message, vec![what.to_owned()]).into())
-        }
+        _ => Err(leads_nowhere(what, name).into()),
     }
 }

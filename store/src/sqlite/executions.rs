@@ -3,9 +3,10 @@
 use super::SqliteStore;
 use super::apps::rows_max;
 use super::error::JobResult;
-use super::execution_rows::{COLUMNS, body, read};
+use super::execution_rows::{COLUMNS, read};
 use super::history::{HistoryTx, LOOK_BYTES, count_run, give_room_back, keep_within_bytes, uncount_runs};
 use crate::cursor::{self, List};
+use crate::execution_body::{KEPT_FAILED_MS, KEPT_OK_MS, OUTCOMES, body, root_of, trigger_of};
 use crate::{Executions, Result};
 use async_trait::async_trait;
 use picloud_model::clock::UnixMs;
@@ -14,15 +15,8 @@ use picloud_model::ids::{AppId, ExecutionId};
 use picloud_model::page::Page;
 use rusqlite::{Connection, ToSql, params};
 
-const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
-/// How long a run that went well is kept.
-const KEPT_OK_MS: i64 = 14 * DAY_MS;
-/// How long a run that failed is kept.
-const KEPT_FAILED_MS: i64 = 30 * DAY_MS;
 /// Above every id, for the first page.
 const ABOVE_ALL_IDS: [u8; 17] = [0xff; 17];
-/// Every way a run can end: indexes hold the runs of one after those of another.
-const OUTCOMES: [Outcome; 3] = [Outcome::Ok, Outcome::Failed, Outcome::WorkerLost];
 
 #[async_trait]
 impl Executions for SqliteStore {
@@ -164,8 +158,7 @@ fn add(tx: &mut HistoryTx<'_>, executions: &[Execution]) -> JobResult<()> {
             "INSERT INTO executions (app_id, id, script, outcome, started_at, body, trigger_name, root_id)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
         )?;
-        let trigger = Some(&execution.trigger).filter(|name| !name.is_empty());
-        let root = Some(execution.root_id).filter(|root| *root != execution.id).map(|root| root.0.into_bytes());
+        let (trigger, root) = (trigger_of(execution), root_of(execution));
         let app = execution.app_id;
         let id = execution.id.0.into_bytes();
         let outcome = execution.outcome.as_str();

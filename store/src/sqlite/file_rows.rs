@@ -2,19 +2,15 @@
 
 use super::apps::rows_max;
 use super::error::JobResult;
-use crate::cursor::{self, List};
-use crate::{FileRow, FileWithBlob, StoreError, StoredBlob};
+use crate::cursor;
+use crate::file_rules::{begin, page_of, pieces_of};
+use crate::{FileRow, FileWithBlob, StoredBlob};
 use picloud_model::file::{File, FileQuery};
 use picloud_model::hash::ContentHash;
 use picloud_model::ids::{AppId, FileId};
 use picloud_model::page::Page;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use uuid::Uuid;
-
-/// Bytes of a checksum.
-const CHECKSUM_BYTES: usize = 32;
-/// Bytes of an id, at the end of a cursor.
-const ID_BYTES: usize = 16;
 
 /// The columns of [`file_from_row`], in its order.
 macro_rules! select_file {
@@ -33,24 +29,15 @@ pub(super) fn file(conn: &Connection, app: AppId, collection: &str, id: FileId) 
     let mut select = conn.prepare_cached(select_file!(", blob_id, pieces", "AND id = ?3"))?;
     let found = select.query_row(params![app.0, collection, id.0.into_bytes()], |row| {
         let file = file_from_row(row)?;
-        let pieces: Vec<u8> = row.get("pieces")?;
-        let pieces = pieces
-            .chunks_exact(CHECKSUM_BYTES)
-            .map(|piece| ContentHash(piece.try_into().expect("a chunk has its size")));
         let blob = StoredBlob {
             id: Uuid::from_bytes(row.get("blob_id")?),
             size_bytes: file.size,
             sha256: file.sha256,
-            pieces: pieces.collect(),
+            pieces: pieces_of(&row.get::<_, Vec<u8>>("pieces")?),
         };
         Ok(FileWithBlob { file, blob })
     });
     Ok(found.optional()?)
-}
-
-/// Checksums as they are kept.
-pub(super) fn pieces_bytes(blob: &StoredBlob) -> Vec<u8> {
-    blob.pieces.iter().flat_map(|ContentHash(piece)| *piece).collect()
 }
 
 fn file_from_row(row: &Row<'_>) -> rusqlite::Result<File> {
@@ -75,23 +62,9 @@ pub(super) fn page(conn: &Connection, app: AppId, collection: &str, query: &File
     let mut rows = select.query(params![app.0, collection, name, id, rows_max(items_max)])?;
     let mut files = Vec::new();
     while let Some(row) = rows.next()? {
-        let file = file_from_row(row)?;
-        if !file.name.starts_with(&query.prefix) {
-            break;
-        }
-        files.push(file);
+        files.push(file_from_row(row)?);
     }
-    Ok(cursor::page(files, items_max, List::Files, |last| [last.name.as_bytes(), last.id.0.as_bytes()].concat()))
-}
-
-/// What stands right before the page.
-fn begin(query: &FileQuery) -> Result<(String, Vec<u8>), StoreError> {
-    let Some(text) = &query.cursor else { return Ok((query.prefix.clone(), Vec::new())) };
-    let mut name = cursor::decode(List::Files, text)?;
-    let at = name.len().checked_sub(ID_BYTES).ok_or(StoreError::BadCursor)?;
-    let id = name.split_off(at);
-    let name = String::from_utf8(name).map_err(|_not_utf8| StoreError::BadCursor)?;
-    if name.starts_with(&query.prefix) { Ok((name, id)) } else { Err(StoreError::BadCursor) }
+    Ok(page_of(files, query, items_max))
 }
 
 /// Files of all apps by their blob's id, those after `after`.

@@ -3,18 +3,18 @@
 use super::DataTx;
 use super::apps::name_of;
 use super::audit_rows::{Noted, note};
-use super::emit::{Happened, emit};
+use super::emit::emit;
 use super::error::JobResult;
-use super::file_rows::{file, pieces_bytes};
+use super::file_rows::file;
 use super::files::files_bytes;
-use crate::{FileChange, FileExpected, FileWrite, StoreError, StoredBlob};
+use crate::file_rules::{changed, check, event_body, made, new_total, pieces_bytes, shown, stored_size, told};
+use crate::matching::Happened;
+use crate::{FileChange, FileExpected, FileWithBlob, FileWrite, StoredBlob};
 use picloud_model::audit::Act;
 use picloud_model::event::Cause;
-use picloud_model::file::{File, NewFile};
+use picloud_model::file::File;
 use picloud_model::ids::{AppId, FileId};
-use picloud_model::trigger::Op;
 use rusqlite::params;
-use serde_json::{Value, json};
 
 /// On whose behalf: of a run, or by somebody's hand.
 struct Of<'a> {
@@ -32,19 +32,8 @@ pub(super) fn create(
     cause: &Cause,
     act: Option<&Act>,
 ) -> JobResult<File> {
-    let FileWrite { collection, id, file: NewFile { name, content_type, metadata }, blob, quota_bytes } = write;
-    resize(tx, app, 0, blob.size_bytes, quota_bytes)?;
-    let made = File {
-        id,
-        name,
-        content_type,
-        size: blob.size_bytes,
-        sha256: blob.sha256,
-        version: tx.state.versions.draw(tx.conn)?,
-        created_at: cause.at,
-        updated_at: cause.at,
-        metadata,
-    };
+    resize(tx, app, 0, write.blob.size_bytes, write.quota_bytes)?;
+    let made = made(&write, tx.state.versions.draw(tx.conn)?, cause.at);
     let mut insert = tx.conn.prepare_cached(
         "INSERT INTO files (app_id, id, collection, name, content_type, size_bytes, sha256, pieces, blob_id, version,
                             created_at, updated_at, metadata)
@@ -52,19 +41,19 @@ pub(super) fn create(
     )?;
     insert.execute(params![
         app.0,
-        id.0.into_bytes(),
-        collection,
+        made.id.0.into_bytes(),
+        write.collection,
         made.name,
         made.content_type,
         stored_size(made.size),
         made.sha256.0,
-        pieces_bytes(&blob),
-        blob.id.into_bytes(),
+        pieces_bytes(&write.blob),
+        write.blob.id.into_bytes(),
         made.version,
         cause.at,
         made.metadata
     ])?;
-    tell(tx, &Of { app, collection: &collection, cause, act }, None, Some(&made))?;
+    tell(tx, &Of { app, collection: &write.collection, cause, act }, None, Some(&made))?;
     Ok(made)
 }
 
@@ -76,25 +65,15 @@ pub(super) fn update(
     cause: &Cause,
     act: Option<&Act>,
 ) -> JobResult<Option<File>> {
-    let FileChange { collection, id, expected, patch, blob, quota_bytes } = change;
-    let Some(found) = file(tx.conn, app, &collection, id)? else { return Ok(None) };
-    check(expected, &found.file)?;
-    let before = found.file;
-    let blob = blob.unwrap_or(found.blob);
-    resize(tx, app, before.size, blob.size_bytes, quota_bytes)?;
-    let after = File {
-        id,
-        name: patch.name.unwrap_or_else(|| before.name.clone()),
-        content_type: patch.content_type.unwrap_or_else(|| before.content_type.clone()),
-        size: blob.size_bytes,
-        sha256: blob.sha256,
-        version: tx.state.versions.draw(tx.conn)?,
-        created_at: before.created_at,
-        updated_at: cause.at,
-        metadata: patch.metadata.unwrap_or_else(|| before.metadata.clone()),
+    let Some(FileWithBlob { file: before, blob }) = file(tx.conn, app, &change.collection, change.id)? else {
+        return Ok(None);
     };
-    put(tx, app, &after, &blob)?;
-    tell(tx, &Of { app, collection: &collection, cause, act }, Some(&before), Some(&after))?;
+    check(change.expected, &before)?;
+    let blob = change.blob.as_ref().unwrap_or(&blob);
+    resize(tx, app, before.size, blob.size_bytes, change.quota_bytes)?;
+    let after = changed(&before, &change, blob, tx.state.versions.draw(tx.conn)?, cause.at);
+    put(tx, app, &after, blob)?;
+    tell(tx, &Of { app, collection: &change.collection, cause, act }, Some(&before), Some(&after))?;
     Ok(Some(after))
 }
 
@@ -138,25 +117,9 @@ pub(super) fn delete(
     Ok(true)
 }
 
-fn check(expected: FileExpected, file: &File) -> Result<(), StoreError> {
-    match expected {
-        FileExpected::Version(expected) if expected != file.version => {
-            Err(StoreError::Stale { expected, actual: file.version })
-        }
-        FileExpected::Sha256(expected) if expected != file.sha256 => {
-            Err(StoreError::OtherBytes { expected, actual: file.sha256 })
-        }
-        FileExpected::Anything | FileExpected::Version(_) | FileExpected::Sha256(_) => Ok(()),
-    }
-}
-
-/// Takes a file's old size off the app's total and adds its new one. Whoever is above the quota may still shrink.
+/// Takes a file's old size off the app's total and adds its new one.
 fn resize(tx: &DataTx<'_>, app: AppId, old_bytes: u64, new_bytes: u64, quota_bytes: u64) -> JobResult<()> {
-    let used_bytes = files_bytes(tx.conn, app)?;
-    let total = used_bytes.saturating_sub(old_bytes).saturating_add(new_bytes);
-    if new_bytes > old_bytes && total > quota_bytes {
-        return Err(StoreError::Quota { used_bytes, limit_bytes: quota_bytes }.into());
-    }
+    let total = new_total(files_bytes(tx.conn, app)?, old_bytes, new_bytes, quota_bytes)?;
     if old_bytes != new_bytes {
         let mut upsert = tx.conn.prepare_cached(
             "INSERT INTO file_totals (app_id, size_bytes) VALUES (?1, ?2)
@@ -167,33 +130,14 @@ fn resize(tx: &DataTx<'_>, app: AppId, old_bytes: u64, new_bytes: u64, quota_byt
     Ok(())
 }
 
-fn stored_size(bytes: u64) -> i64 {
-    i64::try_from(bytes).unwrap_or(i64::MAX)
-}
-
 /// Starts whatever waits for this, and writes it down where it was done by hand.
 fn tell(tx: &mut DataTx<'_>, of: &Of<'_>, before: Option<&File>, after: Option<&File>) -> JobResult<()> {
-    let (op, word, file) = match (before, after) {
-        (None, Some(made)) => (Op::Insert, "create", made),
-        (Some(_before), Some(changed)) => (Op::Update, "update", changed),
-        (Some(gone), None) => (Op::Delete, "delete", gone),
-        (None, None) => return Ok(()),
-    };
+    let Some((op, word, file)) = told(before, after) else { return Ok(()) };
     let happened = Happened::Files { op, collection: of.collection, name: &file.name };
-    emit(tx, of.app, of.cause, &happened, of.cause.at, || {
-        json!({ "op": word, "collection": of.collection, "file": file }).to_string().into_bytes()
-    })?;
+    emit(tx, of.app, of.cause, &happened, of.cause.at, || event_body(word, of.collection, file))?;
     let Some(act) = of.act else { return Ok(()) };
     let (app, target) = (name_of(tx.conn, of.app)?, format!("{}/{}", of.collection, file.id));
     let action = format!("file.{word}");
     let (before, after) = (before.map(shown), after.map(shown));
     note(tx, act, Noted { action: &action, app: Some(&app), target: &target, before, after })
-}
-
-/// As the audit log shows a file.
-fn shown(file: &File) -> Value {
-    json!({
-        "name": file.name, "content_type": file.content_type, "size": file.size, "sha256": file.sha256,
-        "version": file.version,
-    })
 }

@@ -3,11 +3,12 @@
 use super::error::JobResult;
 use super::kv_atomic;
 use super::kv_by_hand;
-use super::kv_events::{KeyChange, heard, tell};
+use super::kv_events::{heard, tell};
 use super::kv_list;
 use super::queue::Hurry;
 use super::writer::Undo;
 use super::{DataTx, SqliteStore};
+use crate::kv_changes::{At, Change, KeyChange, expiry, holds};
 use crate::{Kv, Result};
 use async_trait::async_trait;
 use picloud_model::audit::Act;
@@ -105,25 +106,6 @@ impl SqliteStore {
     }
 }
 
-/// One key of one collection of one app.
-pub(super) struct At {
-    pub(super) app: AppId,
-    pub(super) collection: String,
-    pub(super) key: String,
-}
-
-/// A change of one key.
-pub(super) struct Change<'a> {
-    pub(super) at: At,
-    pub(super) condition: Condition,
-    pub(super) cause: &'a Cause,
-}
-
-/// When an entry's time is over that lives so long from `now`.
-pub(super) fn expiry(now: UnixMs, ttl_ms: Option<u64>) -> Option<UnixMs> {
-    ttl_ms.map(|ttl| now.saturating_add(i64::try_from(ttl).unwrap_or(i64::MAX)))
-}
-
 /// Sets, deletes or counts; nothing else is for here.
 pub(super) fn change(tx: &mut DataTx<'_>, app: AppId, request: KvRequest, cause: &Cause) -> JobResult<KvReply> {
     match request {
@@ -167,14 +149,6 @@ pub(super) fn live(conn: &Connection, at: &At, now: UnixMs) -> JobResult<Option<
          WHERE app_id = ?1 AND collection = ?2 AND key = ?3 AND (expires_at IS NULL OR expires_at > ?4)",
     )?;
     Ok(select.query_row(params![at.app.0, at.collection, at.key.as_bytes(), now], |row| row.get(0)).optional()?)
-}
-
-fn holds(condition: Condition, live: Option<i64>) -> bool {
-    match condition {
-        Condition::Always => true,
-        Condition::IfVersion(version) => live == Some(version),
-        Condition::IfAbsent => live.is_none(),
-    }
 }
 
 pub(super) fn set(

@@ -3,7 +3,8 @@
 use super::DataTx;
 use super::error::JobResult;
 use super::events::publish;
-use super::kv::{At, Change, delete, expiry, live, set};
+use super::kv::{delete, live, set};
+use crate::kv_changes::{At, Change, expiry};
 use picloud_model::event::Cause;
 use picloud_model::ids::AppId;
 use picloud_model::kv::{AtomicRequest, AtomicWrite, Condition, KvReply};

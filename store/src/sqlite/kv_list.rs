@@ -5,18 +5,12 @@
 
 use super::apps::rows_max;
 use super::error::JobResult;
-use crate::StoreError;
 use crate::cursor::{self, List};
+use crate::kv_changes::{PAGE_BYTES_MAX, bounds};
 use picloud_model::clock::UnixMs;
 use picloud_model::ids::AppId;
 use picloud_model::kv::{KvEntry, KvList, KvQuery, KvReply};
 use rusqlite::{Connection, params};
-
-/// Bytes of keys and values of one page: a page of the largest values would not fit a run's memory. A page that
-/// meets it is shorter than was asked for and has a cursor.
-const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Above every key, for no UTF-8 has this byte.
-const ABOVE_ALL: u8 = 0xff;
 
 macro_rules! select_entries {
     ($value:literal, $order:literal) => {
@@ -72,27 +66,4 @@ pub(super) fn list(
         });
     }
     Ok(KvReply::List(page))
-}
-
-/// The keys of the page: from the first (inclusive) to the second (exclusive), whichever way they are read.
-fn bounds(query: &KvQuery, list: List) -> Result<(Vec<u8>, Vec<u8>), StoreError> {
-    let prefix = query.prefix.as_bytes();
-    let from = prefix.to_vec();
-    let mut to = prefix.to_vec();
-    match to.last_mut() {
-        // The byte after the last one of a prefix is a byte, for no UTF-8 ends in 0xff.
-        Some(last) => *last += 1,
-        None => to.push(ABOVE_ALL),
-    }
-    let Some(text) = &query.cursor else { return Ok((from, to)) };
-    let mut last = cursor::decode(list, text)?;
-    if !last.starts_with(prefix) {
-        return Err(StoreError::BadCursor);
-    }
-    if query.reverse {
-        return Ok((from, last));
-    }
-    // The least text behind the last key.
-    last.push(0);
-    Ok((last, to))
 }

@@ -5,14 +5,15 @@ use super::apps::name_of;
 use super::audit_rows::{Noted, note};
 use super::dead_letter_rows::uuid_at;
 use super::delivery_ends::event_from_row;
-use super::enqueue::{NewEvent, Target, insert_again, own_lane};
+use super::enqueue::insert_again;
 use super::error::{JobResult, conflict};
+use crate::emission::{Target, own_lane};
+use crate::letters::{Letter, edited_fields, event_again, merged, shown};
 use picloud_model::audit::Act;
 use picloud_model::dead_letter::RetryInput;
-use picloud_model::event::Event;
 use picloud_model::ids::{AppId, AsyncRequestId, DeadLetterId, EventId, ScriptId, TriggerId};
 use rusqlite::{Connection, OptionalExtension as _, params};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Sends one again, with what `how` changes of it.
 pub(super) fn retry_one(
@@ -22,7 +23,7 @@ pub(super) fn retry_one(
     how: &RetryInput,
     act: &Act,
 ) -> JobResult<Option<EventId>> {
-    let Some(mut letter) = Letter::read(tx.conn, app, id)? else { return Ok(None) };
+    let Some(mut letter) = read_letter(tx.conn, app, id)? else { return Ok(None) };
     let aim = match aim(tx.conn, app, &letter, how.version)? {
         Ok(aim) => aim,
         Err(missing) => {
@@ -32,7 +33,7 @@ pub(super) fn retry_one(
     };
     let mut edited = Vec::new();
     if let Some(fields) = &how.event {
-        (letter.event.body, edited) = merged(&letter.event.body, fields)?;
+        (letter.event.body, edited) = merged(&letter.event.body, edited_fields(fields)?)?;
     }
     send(tx, app, id, &letter, aim, act)?;
     let mut after = json!({ "event_id": letter.event.id });
@@ -69,7 +70,7 @@ pub(super) fn retry_many(
         if sent >= u64::from(letters_max) {
             break;
         }
-        let Some(letter) = Letter::read(tx.conn, app, id)? else { continue };
+        let Some(letter) = read_letter(tx.conn, app, id)? else { continue };
         if let Ok(aim) = aim(tx.conn, app, &letter, None)? {
             send(tx, app, id, &letter, aim, act)?;
             sent += 1;
@@ -96,44 +97,25 @@ pub(super) fn note_letter(
     note(tx, act, Noted { action, app: Some(&name), target, before, after })
 }
 
-/// What is kept of a letter, as far as sending it again needs it.
-pub(super) struct Letter {
-    trigger: Option<String>,
-    script: String,
-    attempts: u32,
-    ordering_key: Option<String>,
-    request: Option<AsyncRequestId>,
-    event: Event,
-}
-
-impl Letter {
-    pub(super) fn read(conn: &Connection, app: AppId, id: DeadLetterId) -> JobResult<Option<Self>> {
-        let mut select = conn.prepare_cached(
-            "SELECT trigger, script, attempts, ordering_key, request_id IS NOT NULL, request_id,
-                    event_id, kind, event_at, root_id, depth, chain, body
-             FROM dead_letters WHERE app_id = ?1 AND id = ?2",
-        )?;
-        let letter = select.query_row([app.0, id.0], |row| {
-            let has_request: bool = row.get(4)?;
-            Ok(Self {
-                trigger: row.get(0)?,
-                script: row.get(1)?,
-                attempts: row.get(2)?,
-                ordering_key: row.get(3)?,
-                request: if has_request { Some(AsyncRequestId(uuid_at(row, 5)?)) } else { None },
-                event: event_from_row(row, 6)?,
-            })
-        });
-        Ok(letter.optional()?)
-    }
-}
-
-/// A letter as the audit log shows it: nothing of what its event holds.
-pub(super) fn shown(letter: &Letter) -> Value {
-    json!({
-        "trigger": letter.trigger, "script": letter.script, "event_id": letter.event.id, "kind": letter.event.kind,
-        "attempts": letter.attempts,
-    })
+/// The letter.
+pub(super) fn read_letter(conn: &Connection, app: AppId, id: DeadLetterId) -> JobResult<Option<Letter>> {
+    let mut select = conn.prepare_cached(
+        "SELECT trigger, script, attempts, ordering_key, request_id IS NOT NULL, request_id,
+                event_id, kind, event_at, root_id, depth, chain, body
+         FROM dead_letters WHERE app_id = ?1 AND id = ?2",
+    )?;
+    let letter = select.query_row([app.0, id.0], |row| {
+        let has_request: bool = row.get(4)?;
+        Ok(Letter {
+            trigger: row.get(0)?,
+            script: row.get(1)?,
+            attempts: row.get(2)?,
+            ordering_key: row.get(3)?,
+            request: if has_request { Some(AsyncRequestId(uuid_at(row, 5)?)) } else { None },
+            event: event_from_row(row, 6)?,
+        })
+    });
+    Ok(letter.optional()?)
 }
 
 /// Where a letter is sent again.
@@ -171,17 +153,7 @@ fn aim(conn: &Connection, app: AppId, letter: &Letter, version: Option<i64>) -> 
 
 /// The letter is gone, its delivery is there.
 fn send(tx: &mut DataTx<'_>, app: AppId, id: DeadLetterId, letter: &Letter, aim: Aim, act: &Act) -> JobResult<()> {
-    let event = &letter.event;
-    let again = NewEvent {
-        id: event.id,
-        kind: event.kind,
-        at: event.at,
-        due_at: act.at,
-        root_id: event.root_id,
-        depth: event.depth,
-        chain: event.chain.clone().into(),
-        body: event.body.clone(),
-    };
+    let again = event_again(&letter.event, act.at);
     let target = Target {
         lane: aim.trigger.map_or_else(|| own_lane(app), |trigger| trigger.0),
         trigger: aim.trigger,
@@ -205,20 +177,4 @@ fn send(tx: &mut DataTx<'_>, app: AppId, id: DeadLetterId, letter: &Letter, aim:
     }
     tx.conn.prepare_cached("DELETE FROM dead_letters WHERE id = ?1")?.execute([id.0])?;
     Ok(())
-}
-
-/// The event's fields with those of `edited` instead, and which these are. What is the event's own head stays.
-fn merged(body: &[u8], edited: &Value) -> JobResult<(Vec<u8>, Vec<String>)> {
-    let Value::Object(edited) = edited else {
-        return Err(conflict("`event` must be an object with the fields to replace", vec!["event".to_owned()]).into());
-    };
-    let mut fields: Map<String, Value> = serde_json::from_slice(body)?;
-    let mut names = Vec::new();
-    for (name, value) in edited {
-        if !["id", "kind", "trigger", "attempt", "at"].contains(&name.as_str()) {
-            fields.insert(name.clone(), value.clone());
-            names.push(name.clone());
-        }
-    }
-    Ok((serde_json::to_vec(&fields)?, names))
 }

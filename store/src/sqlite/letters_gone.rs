@@ -2,7 +2,8 @@
 
 use super::DataTx;
 use super::error::JobResult;
-use super::letter_retries::{Letter, note_letter, shown};
+use super::letter_retries::{note_letter, read_letter};
+use crate::letters::shown;
 use picloud_model::audit::Act;
 use picloud_model::dead_letter::LettersKept;
 use picloud_model::ids::{AppId, DeadLetterId};
@@ -12,7 +13,7 @@ use std::collections::BTreeMap;
 
 /// Removes one; answers whether it was there.
 pub(super) fn discard(tx: &DataTx<'_>, app: AppId, id: DeadLetterId, act: &Act) -> JobResult<bool> {
-    let Some(letter) = Letter::read(tx.conn, app, id)? else { return Ok(false) };
+    let Some(letter) = read_letter(tx.conn, app, id)? else { return Ok(false) };
     tx.conn.prepare_cached("DELETE FROM dead_letters WHERE id = ?1")?.execute([id.0])?;
     note_letter(tx, app, act, "dead_letter.discard", &id.to_string(), Some(shown(&letter)), None)?;
     Ok(true)

@@ -12,6 +12,7 @@ const DATA: &[(&str, &str)] = &[
     ("V001__start", include_str!("../../../migrations/sqlite/V001__start.sql")),
     ("V002__control", include_str!("../../../migrations/sqlite/V002__control.sql")),
     ("V003__events", include_str!("../../../migrations/sqlite/V003__events.sql")),
+    ("V004__cluster", include_str!("../../../migrations/sqlite/V004__cluster.sql")),
 ];
 
 const HISTORY: &[(&str, &str)] = &[
@@ -22,6 +23,25 @@ const HISTORY: &[(&str, &str)] = &[
 
 /// Brings the file to this program's schema; refuses one of a newer program, and one made with other migrations.
 pub(super) fn migrate(conn: &mut Connection, database: Database, path: &Path) -> Result<(), OpenError> {
+    let (migrations, found, known) = compare(conn, database, path)?;
+    // The runner would look at its own table again; a start that has nothing to do does nothing.
+    if found < known {
+        Runner::new(&migrations).run(conn).map_err(|error| migration_error(error, path))?;
+    }
+    Ok(())
+}
+
+/// Refuses a file that is not of this program's schema, and leaves it as it is.
+pub(super) fn check(conn: &Connection, database: Database, path: &Path) -> Result<(), OpenError> {
+    let (_migrations, found, known) = compare(conn, database, path)?;
+    if found < known {
+        return Err(OpenError::Older { path: path.to_owned(), found, known });
+    }
+    Ok(())
+}
+
+/// This program's migrations, the schema of the file, and the newest one there is. Refuses what `migrate` refuses.
+fn compare(conn: &Connection, database: Database, path: &Path) -> Result<(Vec<Migration>, i64, i64), OpenError> {
     let sql = |error| open_error(error, path);
     let unusable = |error: refinery::Error| OpenError::Unusable { path: path.to_owned(), source: Box::new(error) };
     let files = match database {
@@ -45,11 +65,7 @@ pub(super) fn migrate(conn: &mut Connection, database: Database, path: &Path) ->
             return Err(OpenError::ChangedMigration { path: path.to_owned(), migration });
         }
     }
-    // The runner would look at its own table again; a start that has nothing to do does nothing.
-    if found < known {
-        Runner::new(&migrations).run(conn).map_err(|error| migration_error(error, path))?;
-    }
-    Ok(())
+    Ok((migrations, found, known))
 }
 
 /// Version, name and checksum of what was applied, by version.

@@ -8,7 +8,6 @@ mod apps;
 mod async_requests;
 mod audit;
 mod audit_rows;
-mod audit_shown;
 mod backup;
 mod changes;
 mod claiming;
@@ -28,8 +27,8 @@ mod executions;
 mod file_rows;
 mod file_writes;
 mod files;
-mod filter;
 mod history;
+mod join_tokens;
 mod keys;
 mod kv;
 mod kv_atomic;
@@ -41,6 +40,8 @@ mod letters_gone;
 mod matching;
 mod memory;
 mod migrate;
+mod node_rows;
+mod nodes;
 mod queue;
 mod reader;
 mod routes;
@@ -51,6 +52,7 @@ mod secrets;
 mod slots;
 mod snapshot;
 mod static_files;
+mod tables;
 mod timers;
 mod trigger_parts;
 mod trigger_rows;
@@ -60,6 +62,9 @@ mod version_pruning;
 mod versions;
 mod waiting;
 mod writer;
+
+use crate::audit_shown;
+pub(crate) use tables::{SqliteSide, tables};
 
 use crate::data_dir::{DataDirLock, keep_reserve, use_reserve};
 use crate::{OpenError, OpenSettings, Result};
@@ -73,6 +78,9 @@ use reader::Readers;
 use rusqlite::Connection;
 use std::path::PathBuf;
 use writer::{Tx, Undo, Writer};
+
+/// The names of both files: the data's, and the history's.
+pub(crate) const DATABASE_FILES: [&str; 2] = [Database::Data.file_name(), Database::History.file_name()];
 
 /// Threads that read: one a core within these bounds.
 const READERS_MIN: usize = 2;
@@ -93,6 +101,8 @@ pub(crate) struct SqliteStore {
     turn: tokio::sync::Mutex<claiming::Turn>,
     delivery_signal: tokio::sync::watch::Sender<u64>,
     schedule_signal: tokio::sync::watch::Receiver<u64>,
+    /// Never changes: there is one appliance.
+    others_signal: tokio::sync::watch::Sender<u64>,
     /// Told when blobs may have been dropped.
     dropped: std::sync::Arc<tokio::sync::Notify>,
     /// Where the files are.
@@ -118,6 +128,7 @@ impl SqliteStore {
             turn: tokio::sync::Mutex::default(),
             delivery_signal: files.memory.waiting.delivery_signal(),
             schedule_signal: files.memory.waiting.schedule_signal(),
+            others_signal: tokio::sync::watch::Sender::default(),
             dropped: std::sync::Arc::default(),
             readers: Readers::start("store-read", files.readers, dir.clone()).map_err(unusable)?,
             writer: Writer::start("store-write", files.writer, files.memory, dir.clone()).map_err(unusable)?,

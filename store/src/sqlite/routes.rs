@@ -3,16 +3,19 @@
 use super::apps::{name_of, revision, rows_max, touch_app};
 use super::audit_rows::{Noted, note};
 use super::audit_shown::route_shown;
-use super::error::{JobResult, conflict, expect_version};
+use super::error::{JobResult, expect_version};
 use super::script_rows::script_by_name;
 use super::{DataTx, SqliteStore};
 use crate::cursor::{self, List};
-use crate::{Result, Routes, StoreError};
+pub(super) use crate::refusals::{no_endpoint, route_twice};
+use crate::route_words::auth_word;
+pub(super) use crate::route_words::{auth_from, methods_from};
+use crate::{Result, Routes};
 use async_trait::async_trait;
 use picloud_model::audit::Act;
 use picloud_model::ids::{AppId, RouteId, ScriptId};
 use picloud_model::page::{Page, PageRequest};
-use picloud_model::route::{Route, RouteAuth, RouteSpec};
+use picloud_model::route::{Route, RouteSpec};
 use picloud_model::script::ScriptKind;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -87,16 +90,6 @@ impl Routes for SqliteStore {
     }
 }
 
-pub(super) fn no_endpoint(spec: &RouteSpec) -> StoreError {
-    let message = format!("route {} leads to `{}`, which is no endpoint of the app", spec.title(), spec.script);
-    conflict(message, vec![format!("route {}", spec.title())])
-}
-
-pub(super) fn route_twice(spec: &RouteSpec) -> StoreError {
-    let title = format!("route {}", spec.title());
-    conflict(format!("{title} stands twice in the app"), vec![title])
-}
-
 fn route_by_id(conn: &Connection, app: AppId, id: RouteId) -> JobResult<Option<Route>> {
     let mut select = conn.prepare_cached(select_route!("WHERE r.app_id = ?1 AND r.id = ?2"))?;
     Ok(select.query_row([app.0, id.0], route_from_row).optional()?)
@@ -128,10 +121,7 @@ pub(super) fn insert_route(
     let mut insert = tx.conn.prepare_cached(
         "INSERT INTO routes (app_id, position, methods, path, script_id, auth) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     )?;
-    let auth = match spec.auth {
-        RouteAuth::Public => "public",
-        RouteAuth::Key => "key",
-    };
+    let auth = auth_word(spec.auth);
     let methods = spec.methods.join(",");
     Ok(RouteId(insert.insert(params![app.0, position, methods, spec.path, script.0, auth])?))
 }
@@ -144,14 +134,4 @@ fn route_from_row(row: &Row<'_>) -> rusqlite::Result<Route> {
         auth: auth_from(row.get_ref(4)?.as_str()?),
     };
     Ok(Route { id: RouteId(row.get(0)?), spec })
-}
-
-/// The methods out of `GET,POST`; none out of the empty text.
-pub(super) fn methods_from(text: &str) -> Vec<String> {
-    text.split(',').filter(|method| !method.is_empty()).map(str::to_owned).collect()
-}
-
-/// A word that is not `public` keeps the route closed.
-pub(super) fn auth_from(word: &str) -> RouteAuth {
-    if word == "public" { RouteAuth::Public } else { RouteAuth::Key }
 }

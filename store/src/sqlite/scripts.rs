@@ -11,6 +11,7 @@ use super::script_rows::{
 use super::trigger_rows::{remove_trigger, triggers_of, triggers_to};
 use super::{DataTx, SqliteStore, changes, version_contexts, version_pruning};
 use crate::cursor::{self, List};
+use crate::refusals::missing_modules;
 use crate::{AppChange, Result, ScriptWrite, Scripts, VersionsKept};
 use async_trait::async_trait;
 use picloud_model::app::App;
@@ -269,10 +270,6 @@ fn modules_named(conn: &Connection, app: AppId, script: &ScriptWrite) -> JobResu
         }
     }
     if missing.is_empty() { Ok(ids) } else { Err(missing_modules(&script.name, missing).into()) }
-}
-
-pub(super) fn missing_modules(script: &str, missing: Vec<String>) -> crate::StoreError {
-    conflict(format!("`{script}` imports what the app does not have: {}", missing.join(", ")), missing)
 }
 
 /// Refuses where routes or triggers lead to the script, or others import it.

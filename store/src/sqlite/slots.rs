@@ -2,17 +2,17 @@
 
 use super::DataTx;
 use super::dead_letter_rows::json_at;
-use super::emit::{cause_by_hand, target};
-use super::enqueue::{NewEvent, enqueue};
+use super::emit::cause_by_hand;
+use super::enqueue::enqueue;
 use super::error::JobResult;
-use super::matching::KnownTrigger;
+use crate::emission::target;
+use crate::matching::KnownTrigger;
+use crate::triggering::slot_event;
 use crate::{Schedule, Slot, SlotEnded};
-use picloud_model::clock::{UnixMs, rfc3339};
-use picloud_model::event::EventKind;
-use picloud_model::ids::{AppId, EventId, ExecutionId, ScriptId, TriggerId};
+use picloud_model::clock::UnixMs;
+use picloud_model::ids::{AppId, ScriptId, TriggerId};
 use picloud_model::trigger::{Overlap, TriggerSpec};
 use rusqlite::{Connection, OptionalExtension as _, params};
-use serde_json::json;
 
 /// All schedules that are not paused and come again, soonest first.
 pub(super) fn schedules(conn: &Connection) -> JobResult<Vec<Schedule>> {
@@ -54,16 +54,7 @@ pub(super) fn end_slot(
     let known = KnownTrigger { id: trigger, script, spec };
     for (scheduled_at, missed) in &slot.deliver {
         let cause = cause_by_hand(tx.conn, app, now)?;
-        let event = NewEvent {
-            id: EventId::new(),
-            kind: EventKind::Cron,
-            at: now,
-            due_at: now,
-            root_id: ExecutionId::new(),
-            depth: cause.depth + 1,
-            chain: cause.chain.clone(),
-            body: json!({ "scheduled_at": rfc3339(*scheduled_at), "missed": missed }).to_string().into_bytes(),
-        };
+        let event = slot_event(&cause, *scheduled_at, *missed);
         let target = target(&known, None, now);
         enqueue(tx, app, &cause, &event, &[target])?;
     }

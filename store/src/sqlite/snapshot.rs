@@ -4,9 +4,11 @@ use super::apps::{all_apps, app_by_id};
 use super::error::JobResult;
 use super::routes::{auth_from, methods_from};
 use super::script_rows::kind_from;
+use crate::snapshots::Parts;
 use picloud_model::app::App;
 use picloud_model::hash::ContentHash;
 use picloud_model::ids::AppId;
+use picloud_model::placement::Placement;
 use picloud_model::protocol::{AppSnapshot, RouteEntry, ScriptEntry, StaticEntry};
 use rusqlite::{Connection, Row};
 use std::collections::HashMap;
@@ -42,7 +44,7 @@ pub(super) fn one(conn: &Connection, app: AppId) -> JobResult<Option<AppSnapshot
 }
 
 fn read(conn: &Connection, apps: Vec<App>, from_to: [i64; 2]) -> JobResult<Vec<AppSnapshot>> {
-    let mut routes = by_app(conn, ROUTES, from_to, |row| {
+    let routes = by_app(conn, ROUTES, from_to, |row| {
         Ok(RouteEntry {
             id: row.get(0)?,
             methods: methods_from(row.get_ref(1)?.as_str()?),
@@ -51,16 +53,18 @@ fn read(conn: &Connection, apps: Vec<App>, from_to: [i64; 2]) -> JobResult<Vec<A
             auth: auth_from(row.get_ref(4)?.as_str()?),
         })
     })?;
-    let mut scripts = by_app(conn, SCRIPTS, from_to, |row| {
+    let scripts = by_app(conn, SCRIPTS, from_to, |row| {
         Ok(ScriptEntry {
             name: row.get(0)?,
             kind: kind_from(row, 1)?,
             version: row.get(2)?,
             hash: ContentHash(row.get(3)?),
             quarantined_after_crashes: row.get(4)?,
+            placement: Placement::default(),
+            elsewhere: false,
         })
     })?;
-    let mut static_files = by_app(conn, STATIC_FILES, from_to, |row| {
+    let static_files = by_app(conn, STATIC_FILES, from_to, |row| {
         Ok(StaticEntry {
             path: row.get(0)?,
             hash: ContentHash(row.get(1)?),
@@ -68,18 +72,7 @@ fn read(conn: &Connection, apps: Vec<App>, from_to: [i64; 2]) -> JobResult<Vec<A
             updated_at: row.get(3)?,
         })
     })?;
-    let snapshots = apps.into_iter().map(|app| AppSnapshot {
-        id: app.id,
-        routes: routes.remove(&app.id.0).unwrap_or_default(),
-        scripts: scripts.remove(&app.id.0).unwrap_or_default(),
-        static_files: static_files.remove(&app.id.0).unwrap_or_default(),
-        limits: app.limits.resolve(),
-        http_allow: app.http.allow,
-        name: app.name,
-        hosts: app.hosts,
-        env: app.env.into_iter().collect(),
-    });
-    Ok(snapshots.collect())
+    Ok(Parts { routes, scripts, static_files }.of(apps))
 }
 
 fn by_app<T>(

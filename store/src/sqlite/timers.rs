@@ -4,25 +4,19 @@ use super::DataTx;
 use super::apps::rows_max;
 use super::error::JobResult;
 use super::events::{ForScript, deliver};
-use super::kv_events::with_value;
-use crate::StoreError;
 use crate::cursor::{self, List};
+use crate::kv_changes::with_value;
+use crate::triggering::{cause_of_timer, timers_after};
 use picloud_model::event::{Cause, EventKind};
 use picloud_model::ids::{AppId, DeliveryId, TimerId};
 use picloud_model::page::{Page, PageRequest};
 use picloud_model::timer::{NewTimer, Timer};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::json;
-use std::sync::Arc;
-
-/// A timer at least so far ahead begins a chain of its own: a script may set its own next run for ever, and what cannot
-/// come round faster than this is no loop that has to be stopped.
-const OWN_CHAIN_MS: i64 = 1_000;
 
 /// Sets one.
 pub(super) fn set(tx: &mut DataTx<'_>, app: AppId, timer: &NewTimer, cause: &Cause) -> JobResult<()> {
-    let own = Cause { depth: 0, chain: Arc::new([]), ..cause.clone() };
-    let cause = if timer.due_at.saturating_sub(cause.at) >= OWN_CHAIN_MS { &own } else { cause };
+    let cause = &cause_of_timer(timer, cause);
     let one = ForScript {
         script: &timer.script,
         what: "a timer",
@@ -48,7 +42,7 @@ pub(super) fn cancel(tx: &mut DataTx<'_>, app: AppId, timer: TimerId) -> JobResu
 
 /// The app's timers that wait, soonest first.
 pub(super) fn list(conn: &Connection, app: AppId, page: &PageRequest) -> JobResult<Page<Timer>> {
-    let (due_at, id) = position(page.cursor.as_deref())?;
+    let (due_at, id) = timers_after(page.cursor.as_deref())?;
     let items_max = cursor::page_items(page.limit);
     let mut select = conn.prepare_cached(
         "SELECT d.timer_id, s.name, d.due_at, d.attempts, d.id FROM deliveries d JOIN scripts s ON s.id = d.script_id
@@ -69,17 +63,4 @@ pub(super) fn list(conn: &Connection, app: AppId, page: &PageRequest) -> JobResu
         [timer.due_at.to_be_bytes(), id.to_be_bytes()].concat()
     });
     Ok(page.map(|(timer, _id)| timer))
-}
-
-/// Behind which time and delivery the page begins.
-fn position(text: Option<&str>) -> Result<(i64, i64), StoreError> {
-    let Some(text) = text else { return Ok((i64::MIN, i64::MIN)) };
-    let key = cursor::decode(List::Timers, text)?;
-    match key.split_first_chunk::<8>() {
-        Some((due_at, id)) if id.len() == 8 => {
-            let id = id.try_into().expect("it has eight bytes");
-            Ok((i64::from_be_bytes(*due_at), i64::from_be_bytes(id)))
-        }
-        _ => Err(StoreError::BadCursor),
-    }
 }

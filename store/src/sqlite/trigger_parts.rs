@@ -2,12 +2,12 @@
 
 use super::DataTx;
 use super::app_parts::{Named, PartsChanged};
-use super::error::{JobResult, conflict};
+use super::error::JobResult;
 use super::trigger_rows::{TriggerRow, insert_trigger, remove_trigger, triggers_of, update_trigger};
-use crate::{StoreError, TriggerWrite};
+use crate::TriggerWrite;
+use crate::triggering::endpoints_of;
 use picloud_model::clock::UnixMs;
-use picloud_model::ids::{AppId, ScriptId};
-use picloud_model::script::ScriptKind;
+use picloud_model::ids::AppId;
 use std::collections::{BTreeSet, HashMap};
 
 /// Makes the triggers exactly these; one that is there by its name keeps its id, its queue and its state.
@@ -19,7 +19,7 @@ pub(super) fn put_triggers(
     at: UnixMs,
     parts: &mut PartsChanged,
 ) -> JobResult<()> {
-    let targets = targets(triggers, scripts)?;
+    let targets = endpoints_of(triggers, scripts)?;
     let rows = triggers_of(tx.conn, app)?;
     let before: HashMap<&str, &TriggerRow> = rows.iter().map(|row| (row.trigger.spec.name.as_str(), row)).collect();
     let wanted: BTreeSet<&str> = triggers.iter().map(|write| write.spec.name.as_str()).collect();
@@ -49,22 +49,4 @@ pub(super) fn put_triggers(
         triggers.iter().map(|write| write.spec.name.as_str()).filter(|name| before.contains_key(name)).collect();
     parts.triggers_moved = order != order_before;
     Ok(())
-}
-
-/// The endpoint of each; refuses two of one name, and those that lead to none.
-fn targets(triggers: &[TriggerWrite], scripts: &Named<'_>) -> Result<Vec<ScriptId>, StoreError> {
-    let mut seen = BTreeSet::new();
-    let mut targets = Vec::with_capacity(triggers.len());
-    for TriggerWrite { spec, .. } in triggers {
-        let title = format!("trigger `{}`", spec.name);
-        if !seen.insert(spec.name.as_str()) {
-            return Err(conflict(format!("{title} stands twice in the app"), vec![title]));
-        }
-        let Some((script, ScriptKind::Endpoint)) = scripts.get(spec.script.as_str()) else {
-            let message = format!("{title} leads to `{}`, which is no endpoint of the app", spec.script);
-            return Err(conflict(message, vec![title]));
-        };
-        targets.push(*script);
-    }
-    Ok(targets)
 }

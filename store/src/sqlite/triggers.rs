@@ -3,25 +3,24 @@
 use super::apps::{name_of, rows_max, touch_app};
 use super::audit_rows::{Noted, note};
 use super::audit_shown::trigger_shown;
-use super::emit::{cause_by_hand, target};
-use super::enqueue::{NewEvent, enqueue};
+use super::emit::cause_by_hand;
+use super::enqueue::enqueue;
 use super::error::{JobResult, expect_version};
 use super::events::endpoint;
-use super::matching::KnownTrigger;
 use super::trigger_rows::{
     TriggerRow, changed, insert_trigger, remove_trigger, select_trigger, trigger_by_name, trigger_from_row,
     update_trigger,
 };
 use super::{DataTx, SqliteStore};
 use crate::cursor::{self, List};
+use crate::triggering::{fired, state_shown};
 use crate::{Result, TriggerWrite, Triggers};
 use async_trait::async_trait;
 use picloud_model::audit::Act;
 use picloud_model::clock::UnixMs;
-use picloud_model::event::EventKind;
 use picloud_model::ids::{AppId, EventId};
 use picloud_model::page::{Page, PageRequest};
-use picloud_model::trigger::{Trigger, TriggerKind};
+use picloud_model::trigger::Trigger;
 use rusqlite::params;
 use serde_json::{Value, json};
 
@@ -138,45 +137,12 @@ fn set_paused(tx: &DataTx<'_>, app: AppId, trigger: &Trigger, reason: Option<&st
 /// Makes a delivery of an event that never happened. A paused trigger's own lane stands still, so it takes the app's.
 fn fire(tx: &mut DataTx<'_>, app: AppId, name: &str, body: &[u8], act: &Act) -> JobResult<Option<EventId>> {
     let Some(TriggerRow { trigger, script, .. }) = trigger_by_name(tx.conn, app, name)? else { return Ok(None) };
-    let mut fields: serde_json::Map<String, Value> = serde_json::from_slice(body)?;
-    fields.entry("manual").or_insert(true.into());
-    let fields = Value::Object(fields);
     let cause = cause_by_hand(tx.conn, app, act.at)?;
-    let event = NewEvent {
-        id: EventId::new(),
-        kind: kind_of(trigger.spec.kind),
-        at: act.at,
-        due_at: act.at,
-        root_id: cause.root_id,
-        depth: cause.depth + 1,
-        chain: cause.chain.clone(),
-        body: fields.to_string().into_bytes(),
-    };
-    let paused = trigger.paused.is_some();
-    let known = KnownTrigger { id: trigger.id, script, spec: trigger.spec };
-    let mut target = target(&known, Some(&fields), act.at);
-    if paused {
-        target.lane = -app.0;
-        target.ordering_key = None;
-    }
+    let (event, target) = fired(app, trigger, script, body, &cause)?;
     enqueue(tx, app, &cause, &event, &[target])?;
     let after = json!({ "event_id": event.id });
     note_trigger(tx, app, act, "trigger.fire", name, None, Some(after))?;
     Ok(Some(event.id))
-}
-
-fn kind_of(kind: TriggerKind) -> EventKind {
-    match kind {
-        TriggerKind::Kv => EventKind::Kv,
-        TriggerKind::Files => EventKind::Files,
-        TriggerKind::Cron => EventKind::Cron,
-        TriggerKind::Pubsub => EventKind::Pubsub,
-        TriggerKind::DeadLetter => EventKind::DeadLetter,
-    }
-}
-
-fn state_shown(trigger: &Trigger) -> Value {
-    json!({ "paused": trigger.paused.as_ref().map(|paused| &paused.reason), "failures": trigger.failures })
 }
 
 fn note_trigger(

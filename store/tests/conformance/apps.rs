@@ -16,6 +16,7 @@ pub(crate) async fn an_app_is_made_once_and_found_by_name(store: Arc<dyn Store>)
         env: BTreeMap::from([("city".to_owned(), "Berlin".to_owned())]),
         limits: AppLimits { timeout_ms: Some(500), ..AppLimits::default() },
         http: HttpPolicy { allow: vec!["printer.local".to_owned()] },
+        placement: BTreeMap::new(),
     };
     let made = store.create_app(&new, &act()).await.unwrap();
     assert_eq!((made.revision, made.created_at, made.updated_at), (1, NOW, NOW));

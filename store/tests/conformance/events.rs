@@ -327,7 +327,7 @@ pub(crate) async fn a_timer_fires_at_its_time_unless_it_is_cancelled(store: Arc<
     assert_eq!(entries.last().unwrap().before.as_ref().unwrap()["timers_deleted"], 3);
 }
 
-fn request(number: u128, key: Option<&str>) -> NewAsyncRequest {
+pub(crate) fn request(number: u128, key: Option<&str>) -> NewAsyncRequest {
     NewAsyncRequest {
         id: AsyncRequestId(uuid::Uuid::from_u128(number)),
         script: "hello".to_owned(),

@@ -14,6 +14,7 @@ pub(crate) mod executions;
 pub(crate) mod files;
 pub(crate) mod keys;
 pub(crate) mod kv;
+pub(crate) mod nodes;
 pub(crate) mod routes;
 pub(crate) mod schedules;
 pub(crate) mod scripts;
@@ -249,6 +250,18 @@ macro_rules! bind {
                 many_are_sent_again_oldest_first_and_noted_once,
                 letters_are_listed_newest_first_and_discarded,
                 old_letters_and_too_many_go_with_their_number_noted,
+            },
+            nodes {
+                a_node_is_its_key_and_is_let_in_once,
+                a_node_changes_its_name_and_labels_and_counts_its_version,
+                a_removed_node_is_not_let_in_again_and_its_name_is_free,
+                a_node_takes_the_place_of_another_with_its_name_and_labels,
+                what_a_node_was_seen_with_only_goes_forward,
+                a_token_lets_in_as_many_as_it_says_until_it_ends,
+                tokens_are_listed_newest_first_deleted_and_dropped_after_their_end,
+                a_publish_of_a_node_happens_once_however_often_it_is_said,
+                what_is_kept_under_a_name_is_kept_once_and_replaced_knowingly,
+                every_apps_revision_is_known_at_once,
             },
             schedules {
                 a_time_is_delivered_once_whoever_sees_it,

@@ -17,7 +17,7 @@ pub(crate) fn on_kv(name: &str, script: &str) -> TriggerWrite {
     TriggerWrite { spec: TriggerSpec { collection, ..TriggerSpec::new(name, TriggerKind::Kv, script) }, next_at: None }
 }
 
-fn on_schedule(name: &str, schedule: &str, next_at: UnixMs) -> TriggerWrite {
+pub(crate) fn on_schedule(name: &str, schedule: &str, next_at: UnixMs) -> TriggerWrite {
     let schedule = Some(schedule.to_owned());
     let spec = TriggerSpec { schedule, ..TriggerSpec::new(name, TriggerKind::Cron, "hello") };
     TriggerWrite { spec, next_at: Some(next_at) }

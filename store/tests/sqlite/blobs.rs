@@ -8,7 +8,7 @@ use bytes::Bytes;
 use picloud_model::event::Cause;
 use picloud_model::hash::ContentHash;
 use picloud_model::limits::Limits;
-use picloud_store::blobs::{BlobError, Blobs, PIECE_BYTES, Reserve, Step, Steps};
+use picloud_store::blobs::{BlobError, Blobs, OwnerError, PIECE_BYTES, Reserve, Step, Steps};
 use picloud_store::{FileChange, FileExpected, FileWrite, StoredBlob};
 use std::ops::ControlFlow;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
@@ -303,4 +303,72 @@ async fn stopped_between_any_two_steps_what_was_acknowledged_is_whole_and_nothin
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_folder_with_files_belongs_to_one_database() {
+    let (store, dir) = crate::open().await;
+    let root = dir.path().join("files");
+    let blobs = open(&root);
+    // Twice, and by another handle after a restart: it stays the same one's.
+    blobs.belong_to(&*store).await.unwrap();
+    blobs.belong_to(&*store).await.unwrap();
+    drop(blobs);
+    let id = std::fs::read(root.join("database")).unwrap();
+    let (other, _other_dir) = crate::open().await;
+    let blobs = open(&root);
+    blobs.belong_to(&*store).await.unwrap();
+    assert_eq!(std::fs::read(root.join("database")).unwrap(), id);
+    // Empty, it may become another's.
+    blobs.belong_to(&*other).await.unwrap();
+    blobs.belong_to(&*store).await.unwrap();
+    put(&blobs, &bytes(1, 1)).await.unwrap();
+    let refused = blobs.belong_to(&*other).await.unwrap_err();
+    assert!(matches!(refused, OwnerError::Other { .. }), "{refused}");
+    assert_eq!(std::fs::read(root.join("database")).unwrap(), id, "nothing changed");
+    blobs.belong_to(&*store).await.unwrap();
+    // A disk with the files that was put in without the id, as before there was one: it is taken.
+    std::fs::remove_file(root.join("database")).unwrap();
+    blobs.belong_to(&*store).await.unwrap();
+    assert_eq!(std::fs::read(root.join("database")).unwrap(), id);
+}
+
+#[tokio::test]
+async fn a_folder_is_shared_by_those_who_say_so_and_by_nobody_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("files");
+    let left = root.join("tmp").join("left");
+    std::fs::create_dir_all(root.join("tmp")).unwrap();
+    std::fs::write(&left, "half").unwrap();
+    let one = Blobs::open_shared(&root).unwrap();
+    assert!(!left.exists(), "the first clears away what was left");
+    std::fs::write(&left, "half").unwrap();
+    let other = Blobs::open_shared(&root).unwrap();
+    assert!(left.exists(), "which the second must not: it may be the first one's");
+    assert!(matches!(Blobs::open(&root), Err(BlobError::Taken { .. })));
+    let all = bytes(PIECE_BYTES + 1, 3);
+    let blob = put(&one, &all).await.unwrap();
+    assert_eq!(read(&other, &blob, 0..blob.size_bytes).await.unwrap(), all);
+    drop((one, other));
+    let alone = open(&root);
+    assert!(matches!(Blobs::open_shared(&root), Err(BlobError::Taken { .. })));
+    drop(alone);
+}
+
+#[tokio::test]
+async fn an_empty_folder_is_refused_where_there_must_be_files() {
+    let (store, dir) = crate::open().await;
+    let (root, unmounted) = (dir.path().join("files"), dir.path().join("unmounted"));
+    let blobs = open(&root);
+    blobs.belong_to(&*store).await.unwrap();
+    open(&unmounted).belong_to(&*store).await.unwrap();
+    std::fs::remove_file(unmounted.join("database")).unwrap();
+    let app = make_app(&*store, "kitchen").await.id;
+    let blob = put(&blobs, &bytes(9, 1)).await.unwrap();
+    let file = FileWrite { blob, ..write("a", "a") };
+    store.create_file(app, file, &Cause::first(NOW, &Limits::default()), None).await.unwrap();
+    let refused = open(&unmounted).belong_to(&*store).await.unwrap_err();
+    assert!(matches!(refused, OwnerError::Missing { .. }), "{refused}");
+    assert!(!unmounted.join("database").exists());
+    blobs.belong_to(&*store).await.unwrap();
 }

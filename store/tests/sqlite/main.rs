@@ -10,10 +10,13 @@ mod bounds;
 #[path = "../conformance/mod.rs"]
 mod conformance;
 mod crash_points;
+#[path = "../properties/deliveries.rs"]
 mod deliveries_properties;
 mod durability;
+#[path = "../properties/kv.rs"]
 mod kv_properties;
 mod opening;
+mod restarts;
 mod tampering;
 
 use picloud_model::clock::ManualClock;
@@ -22,7 +25,13 @@ use std::path::Path;
 use std::sync::Arc;
 use tempfile::TempDir;
 
-async fn open() -> (Arc<dyn Store>, TempDir) {
+/// Queues that are tried of each property of them.
+const QUEUES: u32 = 24;
+
+/// What keeps the store of a test.
+type Guard = TempDir;
+
+async fn open() -> (Arc<dyn Store>, Guard) {
     let dir = tempfile::tempdir().unwrap();
     let store = open_in(&dir.path().join("data")).await.unwrap();
     (store, dir)

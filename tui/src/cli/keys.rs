@@ -153,14 +153,17 @@ fn row(key: &ApiKey) -> Vec<String> {
     ]
 }
 
+/// Reads `90d`.
+pub(super) fn span_ms(text: &str) -> Option<i64> {
+    const UNITS: [(char, i64); 5] = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400), ('w', 604_800)];
+    let (number, seconds) = UNITS.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(*unit)?, seconds)))?;
+    Some(i64::from(number.parse::<u32>().ok()?) * seconds * 1_000)
+}
+
 /// Reads `90d` or RFC 3339.
 fn expiry(text: &str) -> Result<Expiry, String> {
-    const UNITS: [(char, i64); 5] = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400), ('w', 604_800)];
-    let unit = UNITS.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(*unit)?, seconds)));
-    if let Some((number, seconds)) = unit
-        && let Ok(number) = number.parse::<u32>()
-    {
-        return Ok(Expiry::After(i64::from(number) * seconds * 1_000));
+    if let Some(ms) = span_ms(text) {
+        return Ok(Expiry::After(ms));
     }
     #[derive(Deserialize)]
     struct Time(#[serde(with = "picloud_model::clock::as_rfc3339")] UnixMs);

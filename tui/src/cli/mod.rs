@@ -6,6 +6,7 @@
 mod apps;
 mod audit;
 mod backup;
+mod cluster;
 mod completions;
 mod dead_letters;
 mod deploy;
@@ -16,6 +17,7 @@ mod export;
 mod files;
 mod follow;
 mod init;
+mod join_tokens;
 mod keys;
 mod kv;
 mod limits;
@@ -25,6 +27,7 @@ mod made_up;
 mod man;
 mod metrics;
 mod modules;
+mod nodes;
 mod publish;
 mod routes;
 mod run;
@@ -89,6 +92,9 @@ pub(crate) enum Command {
     Executions(executions::Executions),
     Logs(logs::Logs),
     Watch(watch::Watch),
+    Nodes(nodes::Nodes),
+    JoinTokens(join_tokens::JoinTokens),
+    Cluster(cluster::Cluster),
     Keys(keys::Keys),
     Audit(audit::Audit),
     Backup(backup::Backup),
@@ -140,6 +146,9 @@ impl Command {
             Self::Executions(command) => command.run(&session).await,
             Self::Logs(command) => command.run(&session).await,
             Self::Watch(command) => command.run(&session).await,
+            Self::Nodes(command) => command.run(&session).await,
+            Self::JoinTokens(command) => command.run(&session).await,
+            Self::Cluster(command) => command.run(&session).await,
             Self::Keys(command) => command.run(&session).await,
             Self::Audit(command) => command.run(&session).await,
             Self::Backup(command) => command.run(&session).await,

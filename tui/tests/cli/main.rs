@@ -10,6 +10,7 @@ mod control;
 mod events;
 mod help;
 mod https;
+mod nodes;
 mod streams;
 
 use insta::assert_snapshot;
@@ -100,6 +101,11 @@ fn a_command_line_that_cannot_be_meant_is_wrong_usage() {
         &["keys", "create", "laptop", "--scope", "everything"],
         &["keys", "create", "laptop", "--scope", "invoke", "--expires", "tomorrow"],
         &["keys", "create", "laptop", "--scope", "invoke", "--expires", "2001-01-01T00:00:00Z"],
+        &["nodes", "list", "--state", "asleep"],
+        &["nodes", "approve", "garage", "--label", "Room"],
+        &["nodes", "label", "garage"],
+        &["join-tokens", "create", "--for", "tomorrow"],
+        &["join-tokens", "create", "--label", "a=b=c"],
         &["secrets", "set", "TOKEN", "--app", "a"],
         &["secrets", "grant", "TOKEN", "--app", "a"],
         &["scripts", "run", "a.rhai", "--source", "b.rhai", "--app", "a"],

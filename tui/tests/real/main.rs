@@ -16,6 +16,7 @@ mod files;
 mod guards;
 mod keys;
 mod kv;
+mod nodes;
 mod routes;
 mod runs;
 mod scripts;

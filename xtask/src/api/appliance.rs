@@ -16,6 +16,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Apps whose parts may be taken away, so many that some are whole for a while.
 const APPS: &[&str] =
     &["kitchen", "garden", "cellar", "attic", "garage", "hall", "porch", "study", "shed", "stable", "tower", "yard"];
+/// Nodes that were let in and have not come.
+const NODES: &[&str] = &["pi-one", "pi-two", "pi-three", "pi-four"];
 /// The key that the generator has; the scopes are all there are.
 const SCOPES: &[&str] =
     &["script:read", "script:write", "invoke", "app:admin", "node:read", "node:admin", "instance:admin"];
@@ -90,6 +92,11 @@ impl Appliance {
                 stream.set_read_timeout(Some(PATIENCE))?;
                 exchange(stream, "GET", &format!("/{app}/{path}"), "")?;
             }
+        }
+        for (node, digit) in NODES.iter().zip(["a", "b", "c", "d"]) {
+            let approve = format!("/nodes/{}/approve", digit.repeat(64));
+            self.admin("POST", &approve, &json!({"name": node, "labels": {"camera": ""}}))?;
+            self.admin("POST", "/join-tokens", &json!({"labels": {"room": node}, "uses": 3}))?;
         }
         let key = self.admin("POST", "/keys", &json!({"name": "generator", "scopes": SCOPES}))?;
         self.admin("POST", "/keys", &json!({"name": "other", "scopes": ["script:read@kitchen"]}))?;
@@ -194,6 +201,7 @@ impl Known {
         words("values", format!("{:?}", ["a", "b/c"]));
         words("secrets", format!("{:?}", ["TOKEN"]));
         words("executions", format!("{:?}", self.executions));
+        words("nodes", format!("{NODES:?}"));
         settings.push_str("[parameters]\n");
         for (parameter, dictionary) in [
             ("path.app", "apps"),
@@ -204,6 +212,7 @@ impl Known {
             ("path.key", "values"),
             ("path.name", "secrets"),
             ("path.execution", "executions"),
+            ("path.node", "nodes"),
         ] {
             writeln!(settings, "\"{parameter}\" = {{ dictionary = \"{dictionary}\", probability = 0.7 }}")
                 .expect("a string takes all");

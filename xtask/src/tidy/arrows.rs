@@ -12,7 +12,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("picloud-executor", &["picloud-model"]),
     ("picloud-store", &["picloud-model"]),
     ("picloud-orchestrator", &["picloud-executor", "picloud-model"]),
-    ("picloud-appliance", &["picloud-executor", "picloud-model", "picloud-orchestrator", "picloud-store"]),
+    ("picloud-cluster", &["picloud-model"]),
+    (
+        "picloud-appliance",
+        &["picloud-cluster", "picloud-executor", "picloud-model", "picloud-orchestrator", "picloud-store"],
+    ),
+    ("picloud-node", &["picloud-cluster", "picloud-model", "picloud-orchestrator"]),
     ("picloud", &["picloud-model"]),
     ("picloud-bench", &["picloud-model", "picloud-orchestrator", "picloud-store"]),
     ("xtask", &[]),
@@ -20,13 +25,29 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// A foreign crate and the crates of ours that may use it.
 const ONLY: &[(&str, &[&str])] = &[
-    ("rusqlite", &["picloud-store"]),
+    // The store, and the agent's spool.
+    ("rusqlite", &["picloud-store", "picloud-node"]),
     ("refinery", &["picloud-store"]),
+    ("sqlx", &["picloud-store"]),
+    ("sqlx-core", &["picloud-store"]),
+    ("sqlx-postgres", &["picloud-store"]),
     ("axum", &["picloud-appliance", "picloud-bench"]),
     ("rhai", &["picloud-executor"]),
-    ("reqwest", &["picloud-appliance"]),
-    ("hyper", &["picloud-orchestrator", "picloud-appliance", "picloud"]),
-    ("tokio", &["picloud-store", "picloud-orchestrator", "picloud-appliance", "picloud", "picloud-bench"]),
+    ("reqwest", &["picloud-orchestrator"]),
+    ("hyper", &["picloud-orchestrator", "picloud-appliance", "picloud-node", "picloud"]),
+    (
+        "tokio",
+        &[
+            "picloud-store",
+            "picloud-orchestrator",
+            // Its tests only.
+            "picloud-cluster",
+            "picloud-appliance",
+            "picloud-node",
+            "picloud",
+            "picloud-bench",
+        ],
+    ),
 ];
 
 /// One `[dependencies]` line of one of our crates, of whatever kind.
@@ -132,7 +153,7 @@ mod tests {
         assert_eq!(check_metadata("picloud-store", &tokio), [""; 0]);
         assert_eq!(
             check_metadata("picloud", &json!([{"name": "reqwest"}])),
-            ["x/Cargo.toml: `picloud` uses `reqwest`, but only picloud-appliance may"]
+            ["x/Cargo.toml: `picloud` uses `reqwest`, but only picloud-orchestrator may"]
         );
     }
 

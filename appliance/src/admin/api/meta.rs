@@ -108,6 +108,8 @@ struct Queue {
     deliveries: u64,
     /// For how long the oldest of them has been due, in milliseconds.
     oldest_due_ms: u64,
+    /// Deliveries of those that wait for a node: none that is connected may run them, or those that may are full.
+    waiting_for_node: u64,
     /// Dead letters.
     dead_letters: u64,
     /// Bytes that its scripts wrote since the appliance started.
@@ -168,6 +170,7 @@ async fn queues(state: &crate::appliance::Appliance) -> Vec<Queue> {
         app: queue.app,
         deliveries: queue.deliveries,
         oldest_due_ms: queue.oldest_due_ms,
+        waiting_for_node: queue.waiting_for_node,
         dead_letters: queue.dead_letters,
     });
     queues.collect()

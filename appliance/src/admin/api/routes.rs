@@ -10,16 +10,24 @@ use http::StatusCode;
 use picloud_model::ids::RouteId;
 use picloud_model::page::{Page, PageRequest};
 use picloud_model::problem::Problem;
-use picloud_model::route::{Route, RouteSpec};
+use picloud_model::route::{Route, RouteSpec, ServedRoute};
+use std::collections::HashMap;
 
 /// The version of every route: one that is to change is removed and added.
 const ROUTE_VERSION: i64 = 1;
 
 /// The app's routes.
-#[utoipa::path(get, path = "/apps/{app}/routes", responses((status = 200, body = Page<Route>)))]
+#[utoipa::path(get, path = "/apps/{app}/routes", responses((status = 200, body = Page<ServedRoute>)))]
 pub(in crate::admin) async fn list(asked: InApp<may::ReadRoutes>, Asked(page): Asked<PageRequest>) -> Answer<Response> {
     super::check_page(&page)?;
-    Ok(ok(&asked.store.routes(asked.app.id, &page).await?))
+    let routes = asked.store.routes(asked.app.id, &page).await?;
+    let mut served_by = HashMap::new();
+    let routes = routes.map(|route| {
+        let script = route.spec.script.clone();
+        let served_by = served_by.entry(script).or_insert_with_key(|script| asked.served_by(asked.app.id, script));
+        ServedRoute { served_by: served_by.clone(), route }
+    });
+    Ok(ok(&routes))
 }
 
 /// Adds a route.
@@ -39,14 +47,15 @@ pub(in crate::admin) async fn create(
 }
 
 /// One route.
-#[utoipa::path(get, path = "/apps/{app}/routes/{id}", responses((status = 200, body = Route, headers(("ETag")))))]
+#[utoipa::path(get, path = "/apps/{app}/routes/{id}", responses((status = 200, body = ServedRoute, headers(("ETag")))))]
 pub(in crate::admin) async fn get(
     asked: InApp<may::ReadRoutes>,
     Named((_app, id)): Named<(String, i64)>,
 ) -> Answer<Response> {
     let route = asked.store.route(asked.app.id, RouteId(id)).await?;
     let route = route.ok_or_else(|| Problem::not_found("route", id))?;
-    Ok(json(StatusCode::OK, &route, Some(ROUTE_VERSION)))
+    let served_by = asked.served_by(asked.app.id, &route.spec.script);
+    Ok(json(StatusCode::OK, &ServedRoute { route, served_by }, Some(ROUTE_VERSION)))
 }
 
 /// Removes a route.

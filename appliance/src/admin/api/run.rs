@@ -159,7 +159,13 @@ pub(in crate::admin) async fn run(
 pub(super) async fn run_by_hand(state: &Appliance, request: RunRequest, limits: &Limits) -> Answer<Ran> {
     let is_request = matches!(request.input, RunInput::Request(_));
     let time = if is_request { limits.timeout_ms } else { limits.triggered_timeout_ms };
-    let mut result = state.supervisor.run(request, Duration::from_millis(time) + ANSWER_SLACK).await?;
+    // A draft may be tried anywhere, and a dry run does nothing to the world.
+    let is_placed = request.source.is_none() && !request.dry_run;
+    let app = state.registry.app(request.app).filter(|_app| is_placed);
+    let script = app.as_ref().and_then(|app| app.script(&request.script));
+    let placement = script.map(|script| script.placement.clone()).unwrap_or_default();
+    let wait_max = Duration::from_millis(time) + ANSWER_SLACK;
+    let (mut result, _node) = state.host.run_placed(&placement, request, wait_max).await?;
     // Also what the script did not read itself, but its caller sent.
     state.vault.redact(std::slice::from_mut(&mut result.execution)).await;
     // A run that a person asked for is kept in any case; its worker leaves that to us.

@@ -85,6 +85,9 @@ fn shows(asked: &MaySome<may::Watch>, wanted: Option<&str>, change: &Change) -> 
         // Which secrets there are, and whom they are granted to, is not for whoever only reads scripts.
         Some(app) if change.action.starts_with("secret.") => asked.may(Capability::ReadSecrets, Some(app)),
         Some(app) => asked.sees(app),
+        None if change.action.starts_with("node.") => {
+            asked.may(Capability::ReadNodes, None) || asked.may(Capability::ReadAudit, None)
+        }
         None => asked.may(Capability::ReadAudit, None),
     }
 }

@@ -1,10 +1,12 @@
 //! One connection, at whichever door: its bounds, and who asks in each of its requests.
 
+use super::http2;
 use super::unread::{self, Kept};
 use crate::admin::peer::Admitted;
 use crate::admin::refusal::Refusal;
 use crate::admin::visitor::{self, Visitor};
 use crate::appliance::Appliance;
+use crate::nodes::node_api::{self, Remote};
 use axum::Router;
 use axum::response::{IntoResponse, Response};
 use http::Request;
@@ -14,16 +16,15 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use picloud_model::problem::Problem;
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 /// How long a request's head may take to arrive; also how long a connection may wait for its next request.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest head of a request.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
+pub(super) const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Headers of one request.
 const HEADERS_MAX: usize = 200;
 
@@ -44,8 +45,8 @@ pub(super) struct Door {
 pub(super) enum Peer {
     /// Somebody of this machine, or why they may not come in.
     Local(Admitted),
-    /// Somebody at an address; each request says who.
-    Remote(IpAddr),
+    /// Somebody at an address; each request says who, or the connection's certificate does.
+    Remote(Remote),
 }
 
 /// Serves the connection until either side ends it.
@@ -55,7 +56,14 @@ where
 {
     let Door { appliance, router } = door;
     let router = TowerToHyperService::new(router);
+    let (is_http2, is_node) = match &peer {
+        Peer::Remote(remote) => (remote.is_http2, remote.node.is_some()),
+        Peer::Local(_) => (false, false),
+    };
     let service = service_fn(move |request| answer(request, peer.clone(), Arc::clone(&appliance), router.clone()));
+    if is_http2 {
+        return http2::serve(stream, service, is_node, end).await;
+    }
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
@@ -75,7 +83,7 @@ where
     }
 }
 
-async fn answer(
+pub(super) async fn answer(
     request: Request<Incoming>,
     peer: Peer,
     appliance: Arc<Appliance>,
@@ -87,7 +95,10 @@ async fn answer(
             visitor::note_stranger(&appliance, &problem);
             return Ok(Refusal(*problem).into_response());
         }
-        Peer::Remote(address) => Visitor::remote(&appliance, address, request.headers()),
+        Peer::Remote(remote) if request.uri().path().starts_with(node_api::BASE) => {
+            return Ok(node_api::answer(appliance, request, remote).await);
+        }
+        Peer::Remote(remote) => Visitor::remote(&appliance, remote.address, request.headers()),
     };
     let discarded_max = if visitor.is_known() { DISCARDED_BYTES_MAX } else { DISCARDED_BYTES_OF_STRANGERS_MAX };
     let (head, body) = request.into_parts();

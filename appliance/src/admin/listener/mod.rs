@@ -2,6 +2,7 @@
 
 mod connection;
 mod handshakes;
+mod http2;
 mod network;
 mod per_address;
 mod socket;
@@ -13,6 +14,7 @@ pub use socket::{ListenError, bind};
 use super::router;
 use crate::appliance::Appliance;
 use connection::{Door, Peer};
+use picloud_model::node::NODES_MAX;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::UnixListener;
@@ -20,6 +22,8 @@ use tokio::sync::{Semaphore, watch};
 
 /// Connections open at once at each door; at the socket the next one waits, over the network it is closed.
 const CONNECTIONS_MAX: usize = 256;
+/// Connections of nodes open at once; one that comes back may have two for a moment.
+const NODE_CONNECTIONS_MAX: usize = NODES_MAX as usize + 64;
 /// How long to wait after a failed accept (out of descriptors) before the next.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -30,12 +34,18 @@ pub struct Listening {
     /// One permit an open connection.
     local: Arc<Semaphore>,
     remote: Arc<Semaphore>,
+    nodes: Arc<Semaphore>,
 }
 
 impl Default for Listening {
     fn default() -> Self {
-        let connections = || Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        Self { end: watch::Sender::new(false), local: connections(), remote: connections() }
+        let connections = |max| Arc::new(Semaphore::new(max));
+        Self {
+            end: watch::Sender::new(false),
+            local: connections(CONNECTIONS_MAX),
+            remote: connections(CONNECTIONS_MAX),
+            nodes: connections(NODE_CONNECTIONS_MAX),
+        }
     }
 }
 
@@ -44,7 +54,8 @@ impl Listening {
     pub fn serve(&self, socket: UnixListener, https: Option<Arc<Https>>, appliance: &Arc<Appliance>) {
         let door = Door { appliance: Arc::clone(appliance), router: router::router(Arc::clone(appliance)) };
         if let Some(https) = https {
-            tokio::spawn(network::serve(https, door.clone(), Arc::clone(&self.remote), self.end.subscribe()));
+            let places = network::Places { people: Arc::clone(&self.remote), nodes: Arc::clone(&self.nodes) };
+            tokio::spawn(network::serve(https, door.clone(), places, self.end.subscribe()));
         }
         tokio::spawn(serve(socket, door, Arc::clone(&self.local), self.end.subscribe()));
     }
@@ -59,8 +70,10 @@ impl Listening {
     pub async fn stop(&self) {
         self.end.send_replace(true);
         let all = u32::try_from(CONNECTIONS_MAX).expect("it is a small number");
+        let of_nodes = u32::try_from(NODE_CONNECTIONS_MAX).expect("it is a small number");
         // All permits back means that no connection is open.
-        drop(tokio::join!(self.local.acquire_many(all), self.remote.acquire_many(all)));
+        let people = async { tokio::join!(self.local.acquire_many(all), self.remote.acquire_many(all)) };
+        drop(tokio::join!(people, self.nodes.acquire_many(of_nodes)));
     }
 }
 

@@ -4,18 +4,20 @@ use super::connection::{self, Door, Peer};
 use super::handshakes::Handshakes;
 use super::per_address::{PerAddress, Place};
 use super::{ACCEPT_PAUSE, ended};
-use crate::admin::tls::{Tls, TlsError, names};
+use crate::admin::tls::{H2, Tls, TlsError, names};
+use crate::nodes::node_api::Remote;
 use nix::sys::socket::{setsockopt, sockopt};
 use picloud_model::hash::ContentHash;
 use picloud_model::problem::{Code, Problem};
+use rustls::server::Acceptor;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 /// How long a handshake may take.
@@ -30,8 +32,9 @@ const KEEPALIVE_IDLE_S: u32 = 60;
 const KEEPALIVE_PAUSE_S: u32 = 15;
 /// … and is over after so many questions without an answer.
 const KEEPALIVE_TRIES: u32 = 4;
-/// How long what was sent may stay unacknowledged, in milliseconds.
-const UNACKNOWLEDGED_MS_MAX: u32 = 120_000;
+/// How long what was sent may stay unacknowledged, in milliseconds. Less than a node may be silent before its work is
+/// another's: a run that got through after that would run beside its successor.
+const UNACKNOWLEDGED_MS_MAX: u32 = 20_000;
 
 /// Why the network cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -93,13 +96,18 @@ impl Https {
 
     /// A URL that others can use: an address of this machine, where it listens on all of them.
     pub fn url(&self) -> String {
+        format!("https://{}", self.reached_at())
+    }
+
+    /// The same, without what is in front.
+    pub fn reached_at(&self) -> String {
         let mut addr = self.addr;
         if addr.ip().is_unspecified()
             && let Some(ip) = names::main_address()
         {
             addr.set_ip(ip);
         }
-        format!("https://{addr}")
+        addr.to_string()
     }
 
     /// What clients pin.
@@ -111,10 +119,21 @@ impl Https {
     pub fn tls_kind(&self) -> &'static str {
         self.tls.kind()
     }
+
+    /// The certificates.
+    pub(crate) fn tls(&self) -> &Tls {
+        &self.tls
+    }
+}
+
+/// A permit for each open connection.
+pub(super) struct Places {
+    pub(super) people: Arc<Semaphore>,
+    pub(super) nodes: Arc<Semaphore>,
 }
 
 /// Accepts until the end; what a connection needs is done in a task of its own.
-pub(super) async fn serve(https: Arc<Https>, door: Door, connections: Arc<Semaphore>, mut end: watch::Receiver<bool>) {
+pub(super) async fn serve(https: Arc<Https>, door: Door, places: Places, mut end: watch::Receiver<bool>) {
     let (handshakes, addresses) = (Handshakes::default(), PerAddress::default());
     loop {
         let accepted = tokio::select! {
@@ -136,8 +155,8 @@ pub(super) async fn serve(https: Arc<Https>, door: Door, connections: Arc<Semaph
         };
         // Here, in the order of their coming: tasks do not begin in the order they are spawned.
         let handshake = handshakes.begin();
-        let (https, door, connections, mut end) =
-            (Arc::clone(&https), door.clone(), Arc::clone(&connections), end.clone());
+        let (https, door, mut end) = (Arc::clone(&https), door.clone(), end.clone());
+        let (people, nodes) = (Arc::clone(&places.people), Arc::clone(&places.nodes));
         tokio::spawn(async move {
             let _place: Place = place;
             let stream = tokio::select! {
@@ -147,13 +166,33 @@ pub(super) async fn serve(https: Arc<Https>, door: Door, connections: Arc<Semaph
             };
             drop(handshake);
             let Some(stream) = stream else { return };
+            let remote = remote(&stream, address);
+            let connections = if remote.node.is_some() { nodes } else { people };
             let Ok(_permit) = connections.try_acquire_owned() else {
                 tracing::debug!(%address, "the admin API has too many connections");
                 return;
             };
-            connection::serve(stream, door, Peer::Remote(address), end).await;
+            let cut = Arc::clone(&remote.cut);
+            tokio::select! {
+                () = connection::serve(stream, door, Peer::Remote(remote), end) => {}
+                () = cut.notified() => {}
+            }
         });
     }
+}
+
+/// Who connected, as far as TLS tells.
+fn remote(stream: &TlsStream<TcpStream>, address: IpAddr) -> Remote {
+    let (_tcp, tls) = stream.get_ref();
+    let shown = tls.peer_certificates().and_then(|chain| chain.first());
+    let node = shown.and_then(|certificate| match picloud_cluster::identity::peer_of(certificate) {
+        Ok(node) => Some(node),
+        Err(error) => {
+            tracing::debug!(%address, %error, "the authority signed a certificate that is no node's");
+            None
+        }
+    });
+    Remote { address, node, is_http2: tls.alpn_protocol() == Some(H2), cut: Arc::default() }
 }
 
 /// Makes a connection a TLS connection.
@@ -168,7 +207,12 @@ async fn open(mut stream: TcpStream, https: &Https) -> Option<TlsStream<TcpStrea
         return None;
     }
     let reached = stream.local_addr().map_or(https.addr.ip(), |addr| addr.ip()).to_canonical();
-    match TlsAcceptor::from(https.tls.config(reached)).accept(stream).await {
+    let opened = async {
+        let begun = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
+        let config = https.tls.config(reached, begun.client_hello().server_name());
+        begun.into_stream(config).await
+    };
+    match opened.await {
         Ok(stream) => Some(stream),
         Err(error) => {
             tracing::debug!(%error, "a TLS handshake failed");

@@ -118,6 +118,7 @@ fn part_of_url(name: &str) -> Value {
         "key" => (bytes(Limits::default().kv_key_bytes), json!("a/1"), "The key; a `/` in it may stand as it is."),
         "value" => (bytes(ENV_NAME_BYTES_MAX as u64), json!("city"), "The name of the value."),
         "name" => (text("^[A-Za-z_][A-Za-z0-9_]{0,62}$"), json!("TOKEN"), "Its name."),
+        "node" => (text("^[0-9a-z][0-9a-z-]{0,63}$"), json!("garage"), "The node's id, or its name."),
         "execution" => (json!({ "type": "string", "format": "uuid" }), Value::Null, "The run's id."),
         "file" => (json!({ "type": "string", "format": "uuid" }), Value::Null, "The file's id."),
         _ => (number(), json!(1), "Its id."),

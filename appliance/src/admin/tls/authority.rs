@@ -1,8 +1,9 @@
 //! The appliance's own authority: a key and a certificate made at the first start and kept, and what it signs.
 
 use super::names;
-use super::{Shown, TlsError};
+use super::{Served, Shown, TlsError};
 use crate::private_file;
+use picloud_cluster::identity::SERVER_NAME;
 use picloud_model::clock::UnixMs;
 use rcgen::string::Ia5String;
 use rcgen::{
@@ -14,6 +15,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How long the authority lasts: clients pin it, and would have to be told of another.
 const AUTHORITY_YEARS: i16 = 30;
@@ -27,8 +29,8 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// The authority.
 pub(super) struct Authority {
-    cert: CertificateDer<'static>,
-    issuer: Issuer<'static, KeyPair>,
+    pub(super) cert: CertificateDer<'static>,
+    pub(super) issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
@@ -56,7 +58,7 @@ impl Authority {
         let key = std::str::from_utf8(key).ok().and_then(|text| KeyPair::from_pem(text).ok());
         let key = key.ok_or_else(|| damaged(key_path, "holds no private key in PEM".to_owned()))?;
         // TLS itself refuses a key that is not the certificate's.
-        Shown::new(vec![cert.clone()], der_of(&key))
+        Shown::new(vec![cert.clone()], der_of(&key), Served::People)
             .map_err(|error| damaged(key_path, super::no_pair(&error, cert_path)))?;
         let issuer = Issuer::from_ca_cert_der(&cert, key)
             .map_err(|error| damaged(cert_path, format!("is no certificate of an authority: {error}")))?;
@@ -87,7 +89,7 @@ impl Authority {
 
 /// Signs the server's certificates, and knows what the one in use holds.
 pub(super) struct Signer {
-    authority: Authority,
+    authority: Arc<Authority>,
     node: String,
     /// Beyond those of the interfaces: addresses that somebody reached us at.
     reached: BTreeSet<IpAddr>,
@@ -96,7 +98,7 @@ pub(super) struct Signer {
 }
 
 impl Signer {
-    pub(super) fn new(authority: Authority, node: &str) -> Self {
+    pub(super) fn new(authority: Arc<Authority>, node: &str) -> Self {
         Self {
             authority,
             node: node.to_owned(),
@@ -121,14 +123,14 @@ impl Signer {
         self.reached.insert(reached);
     }
 
-    /// A new certificate with a new key; the key is never written anywhere.
-    pub(super) fn sign(&mut self, now: UnixMs) -> Result<Shown, TlsError> {
+    /// A new certificate with a new key, as people and as nodes see it; the key is never written anywhere.
+    pub(super) fn sign(&mut self, now: UnixMs) -> Result<Both, TlsError> {
         let mut addresses = names::addresses();
         addresses.extend(&self.reached);
         let key = KeyPair::generate()?;
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, format!("PiCloud on {}", self.node));
-        for name in names::names(&self.node) {
+        for name in names::names(&self.node).into_iter().chain([SERVER_NAME.to_owned()]) {
             params.subject_alt_names.push(SanType::DnsName(Ia5String::try_from(name)?));
         }
         params.subject_alt_names.extend(addresses.iter().map(|address| SanType::IpAddress(*address)));
@@ -144,11 +146,20 @@ impl Signer {
         params.not_after = date(now + SERVER_DAYS * DAY_MS);
         let cert = params.signed_by(&key, &self.authority.issuer)?;
         let chain = vec![cert.der().clone(), self.authority.cert.clone()];
-        let shown = Shown::new(chain, der_of(&key)).expect("a certificate is for the key it was made with");
+        let shown = |served| {
+            Shown::new(chain.clone(), der_of(&key), served).expect("a certificate is for the key it was made with")
+        };
+        let both = Both { people: shown(Served::People), nodes: shown(Served::Nodes(&self.authority.cert)) };
         self.addresses = addresses;
         self.signed_at = now;
-        Ok(shown)
+        Ok(both)
     }
+}
+
+/// One certificate, as people and as nodes see it.
+pub(super) struct Both {
+    pub(super) people: Shown,
+    pub(super) nodes: Shown,
 }
 
 fn day(at: UnixMs) -> jiff::civil::Date {
@@ -161,7 +172,7 @@ fn der_of(key: &KeyPair) -> PrivateKeyDer<'static> {
     PrivateKeyDer::Pkcs8(key.serialize_der().into())
 }
 
-fn read(path: &Path) -> Result<Option<Vec<u8>>, TlsError> {
+pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, TlsError> {
     private_file::read(path).map_err(|source| TlsError::File {
         verb: "read",
         path: path.to_owned(),

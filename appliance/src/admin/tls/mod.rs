@@ -1,20 +1,25 @@
 //! What the admin API shows of itself over the network: a certificate of the appliance's own authority, or its owner's.
+//! To nodes it is always the own one, and of them it asks for theirs, which the same authority signed.
 //!
 //! Nothing here waits for a time to come: whether the certificate still fits is looked at when a connection arrives.
 
 mod authority;
 pub(super) mod names;
+mod nodes;
 mod owner;
 
-use authority::Authority;
+use super::HttpsError;
+use authority::{Authority, Both};
 use owner::OwnerFiles;
+use picloud_cluster::identity::{AskedKey, SERVER_NAME};
 use picloud_model::clock::{Clock, UnixMs};
 use picloud_model::hash::ContentHash;
 use rustls::ServerConfig;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use zeroize::Zeroizing;
 
 /// Why there is no certificate.
 #[derive(Debug, thiserror::Error)]
@@ -52,6 +57,9 @@ pub enum TlsError {
     /// A certificate could not be made.
     #[error("make a certificate: {0}")]
     Make(#[from] rcgen::Error),
+    /// A node's certificate could not be made.
+    #[error(transparent)]
+    Node(#[from] picloud_cluster::identity::IdentityError),
 }
 
 /// A chain and its key, as TLS is served with them.
@@ -60,34 +68,68 @@ struct Shown {
     config: Arc<ServerConfig>,
 }
 
+/// Who is served.
+#[derive(Clone, Copy)]
+enum Served<'a> {
+    /// People and programs, by their API keys.
+    People,
+    /// Nodes, by certificates of this authority; strangers have none yet.
+    Nodes(&'a CertificateDer<'static>),
+}
+
 impl Shown {
-    fn new(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<Self, rustls::Error> {
+    fn new(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+        served: Served<'_>,
+    ) -> Result<Self, rustls::Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(chain.clone(), key)?;
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let builder =
+            ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+        let mut config = match served {
+            Served::People => builder.with_no_client_auth(),
+            Served::Nodes(ca) => builder.with_client_cert_verifier(nodes::verifier(ca, provider)?),
+        }
+        .with_single_cert(chain.clone(), key)?;
+        config.alpn_protocols = vec![H2.to_vec(), b"http/1.1".to_vec()];
         Ok(Self { chain, config: Arc::new(config) })
     }
 }
 
-/// Where certificates come from.
-enum Source {
-    Own(Box<authority::Signer>),
-    Owner(OwnerFiles),
+/// What HTTP/2 is called in a handshake.
+pub(super) const H2: &[u8] = b"h2";
+
+/// The own authority of the files in `keys`, made where they are not there: both files as one.
+pub(crate) fn make_authority(keys: &Path, node: &str, now: UnixMs) -> Result<Zeroizing<Vec<u8>>, HttpsError> {
+    Authority::open(keys, node, now)?;
+    let (cert, key) = (authority::read(&keys.join("ca.crt"))?, authority::read(&keys.join("ca.key"))?);
+    Ok(crate::nodes::authority::joined(&cert.unwrap_or_default(), &Zeroizing::new(key.unwrap_or_default())))
 }
 
-/// The certificate that is shown, renewed when it no longer fits.
+/// The owner's certificate, and its files.
+struct Owners {
+    files: OwnerFiles,
+    shown: Shown,
+}
+
+/// What is shown now.
+struct Current {
+    signer: authority::Signer,
+    own: Both,
+    owners: Option<Owners>,
+}
+
+/// The certificates that are shown, renewed when they no longer fit.
 pub struct Tls {
     clock: Arc<dyn Clock>,
-    current: Mutex<(Source, Shown)>,
+    authority: Arc<Authority>,
+    current: Mutex<Current>,
     is_own: bool,
 }
 
 impl Tls {
-    /// Uses the owner's certificate where both files are set, else the appliance's own authority, whose files are in
-    /// `keys` and are made at the first start.
+    /// Shows people the owner's certificate where both files are set. The appliance's own authority, whose files are in
+    /// `keys` and are made at the first start, vouches for everything else.
     pub fn open(
         keys: &Path,
         cert: Option<&Path>,
@@ -96,69 +138,83 @@ impl Tls {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, TlsError> {
         let now = clock.now_ms();
-        let (source, shown) = match (cert, key) {
-            (None, None) => {
-                let mut signer = authority::Signer::new(Authority::open(keys, node, now)?, node);
-                let shown = signer.sign(now)?;
-                (Source::Own(Box::new(signer)), shown)
-            }
+        let owners = match (cert, key) {
+            (None, None) => None,
             (Some(cert), Some(key)) => {
                 let mut files = OwnerFiles::new(cert, key);
                 let shown = files.read(now)?;
-                (Source::Owner(files), shown)
+                Some(Owners { files, shown })
             }
             (Some(_), None) => return Err(TlsError::Half { set: "tls_cert", missing: "tls_key" }),
             (None, Some(_)) => return Err(TlsError::Half { set: "tls_key", missing: "tls_cert" }),
         };
-        let is_own = matches!(source, Source::Own(_));
-        Ok(Self { clock, current: Mutex::new((source, shown)), is_own })
+        let authority = Arc::new(Authority::open(keys, node, now)?);
+        let mut signer = authority::Signer::new(Arc::clone(&authority), node);
+        let (own, is_own) = (signer.sign(now)?, owners.is_none());
+        Ok(Self { clock, authority, current: Mutex::new(Current { signer, own, owners }), is_own })
     }
 
-    /// What a connection to this address of ours is served with.
-    pub fn config(&self, reached: IpAddr) -> Arc<ServerConfig> {
+    /// What a connection to this address of ours is served with, by the name that the client asks for.
+    pub fn config(&self, reached: IpAddr, name: Option<&str>) -> Arc<ServerConfig> {
         let now = self.clock.now_ms();
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let (source, shown) = &mut *current;
-        match source.renewed(reached, now) {
-            Ok(None) => {}
-            Ok(Some(renewed)) => *shown = renewed,
-            // The one before serves on: a warning is more use than an appliance that nobody reaches.
-            Err(error) => tracing::warn!(%error, "the certificate of the admin API could not be renewed"),
+        let mut current = self.current();
+        // The one before serves on: a warning is more use than an appliance that nobody reaches.
+        if let Err(error) = current.renew(reached, now) {
+            tracing::warn!(%error, "the certificate of the admin API could not be renewed");
         }
+        let shown = match (&current.owners, name) {
+            (_, Some(SERVER_NAME)) => &current.own.nodes,
+            (Some(owners), _) => &owners.shown,
+            (None, _) => &current.own.people,
+        };
         Arc::clone(&shown.config)
     }
 
-    /// SHA-256 of the certificate that vouches for the others: what clients pin.
+    /// SHA-256 of the certificate that vouches for the one that people are shown: what clients pin.
     pub fn fingerprint(&self) -> ContentHash {
-        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        ContentHash::of(current.1.chain.last().map_or(&[], |root| root))
+        let current = self.current();
+        let shown = current.owners.as_ref().map_or(&current.own.people, |owners| &owners.shown);
+        ContentHash::of(shown.chain.last().map_or(&[], |root| root))
     }
 
-    /// `own` or `owner`: whose certificate it is.
+    /// SHA-256 of the own authority's certificate: what nodes pin.
+    pub fn ca_fingerprint(&self) -> ContentHash {
+        ContentHash::of(&self.authority.cert)
+    }
+
+    /// The own authority's certificate in PEM.
+    pub fn ca_pem(&self) -> String {
+        self.authority.pem()
+    }
+
+    /// A certificate in PEM for a node's key, and when it ends.
+    pub fn sign_node(&self, key: &AskedKey) -> Result<(String, UnixMs), TlsError> {
+        self.authority.sign_node(key, self.clock.now_ms())
+    }
+
+    /// `own` or `owner`: whose certificate people are shown.
     pub fn kind(&self) -> &'static str {
         if self.is_own { "own" } else { "owner" }
     }
+
+    fn current(&self) -> MutexGuard<'_, Current> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-impl Source {
-    /// Another certificate, where the one that is shown does not fit any more.
-    fn renewed(&mut self, reached: IpAddr, now: UnixMs) -> Result<Option<Shown>, TlsError> {
-        match self {
-            Self::Own(signer) => {
-                if signer.fits(reached, now) {
-                    return Ok(None);
-                }
-                signer.add(reached);
-                signer.sign(now).map(Some)
-            }
-            Self::Owner(files) => {
-                if files.changed(now) {
-                    files.read(now).map(Some)
-                } else {
-                    Ok(None)
-                }
-            }
+impl Current {
+    /// Replaces what does not fit any more.
+    fn renew(&mut self, reached: IpAddr, now: UnixMs) -> Result<(), TlsError> {
+        if !self.signer.fits(reached, now) {
+            self.signer.add(reached);
+            self.own = self.signer.sign(now)?;
         }
+        if let Some(owners) = &mut self.owners
+            && owners.files.changed(now)
+        {
+            owners.shown = owners.files.read(now)?;
+        }
+        Ok(())
     }
 }
 

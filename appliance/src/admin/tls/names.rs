@@ -48,7 +48,7 @@ pub(super) fn addresses() -> BTreeSet<IpAddr> {
 }
 
 /// The address that others most likely reach this machine at.
-pub(in crate::admin) fn main_address() -> Option<IpAddr> {
+pub(crate) fn main_address() -> Option<IpAddr> {
     addresses().into_iter().find(|address| match address {
         IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local(),
         IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unicast_link_local(),

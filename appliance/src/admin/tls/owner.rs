@@ -1,6 +1,6 @@
 //! The owner's own certificate: read at the start, and again when its files change.
 
-use super::{Shown, TlsError};
+use super::{Served, Shown, TlsError};
 use picloud_model::clock::UnixMs;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -69,8 +69,8 @@ impl OwnerFiles {
         }
         let key = PrivateKeyDer::from_pem_slice(&read(&self.key)?)
             .map_err(|error| unfit(&self.key, format!("holds no private key in PEM: {error}"), KEY_HINT))?;
-        let shown =
-            Shown::new(chain, key).map_err(|error| unfit(&self.key, super::no_pair(&error, &self.cert), KEY_HINT))?;
+        let shown = Shown::new(chain, key, Served::People)
+            .map_err(|error| unfit(&self.key, super::no_pair(&error, &self.cert), KEY_HINT))?;
         self.marks = marks;
         Ok(shown)
     }

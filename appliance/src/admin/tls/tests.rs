@@ -57,14 +57,19 @@ fn verifies(tls: &Tls, root: &[u8], name: &str, at: UnixMs) -> Result<(), rustls
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
     let current = tls.current.lock().unwrap();
-    let (leaf, others) = current.1.chain.split_first().unwrap();
+    let (leaf, others) = shown(&current).chain.split_first().unwrap();
     let name = ServerName::try_from(name.to_owned()).unwrap();
     let time = UnixTime::since_unix_epoch(Duration::from_millis(u64::try_from(at).unwrap()));
     verifier.verify_server_cert(leaf, others, &name, &[], time).map(drop)
 }
 
 fn leaf(tls: &Tls) -> Vec<u8> {
-    tls.current.lock().unwrap().1.chain[0].to_vec()
+    shown(&tls.current.lock().unwrap()).chain[0].to_vec()
+}
+
+/// What people are shown.
+fn shown(current: &Current) -> &Shown {
+    current.owners.as_ref().map_or(&current.own.people, |owners| &owners.shown)
 }
 
 #[test]
@@ -106,18 +111,18 @@ fn the_certificate_is_renewed_before_its_time_after_a_clock_was_set_and_for_a_ne
     let root = std::fs::read(world.path("ca.crt")).unwrap();
     let home: IpAddr = "127.0.0.1".parse().unwrap();
     let first = leaf(&tls);
-    tls.config(home);
+    tls.config(home, None);
     assert_eq!(leaf(&tls), first, "nothing has changed");
     world.clock.advance(31 * DAY_MS);
-    tls.config(home);
+    tls.config(home, None);
     let second = leaf(&tls);
     assert_ne!(second, first);
     assert_eq!(verifies(&tls, &root, "localhost", NOW + 100 * DAY_MS), Ok(()));
     world.clock.advance(-400 * DAY_MS);
-    tls.config(home);
+    tls.config(home, None);
     assert_eq!(verifies(&tls, &root, "localhost", NOW - 369 * DAY_MS), Ok(()), "the clock was set back");
     assert!(verifies(&tls, &root, "203.0.113.7", NOW - 369 * DAY_MS).is_err());
-    tls.config("203.0.113.7".parse().unwrap());
+    tls.config("203.0.113.7".parse().unwrap(), None);
     assert_eq!(verifies(&tls, &root, "203.0.113.7", NOW - 369 * DAY_MS), Ok(()));
     assert_eq!(tls.fingerprint(), world.own().unwrap().fingerprint());
 }
@@ -164,16 +169,16 @@ fn the_owners_certificate_is_shown_and_read_again_when_its_files_change() {
     world.write("my.key", &key, 0o640);
     let tls = world.owners().unwrap();
     assert_eq!(tls.kind(), "owner");
-    assert!(!world.path("keys").exists(), "no authority is made where none is needed");
+    assert_eq!(shown(&tls.current.lock().unwrap()).chain.len(), 1, "the own authority vouches for nothing here");
     let first = leaf(&tls);
     let (cert, key) = certificate("other.example.org");
     world.write("my.crt", &cert, 0o644);
     world.clock.advance(60_000);
-    tls.config("127.0.0.1".parse().unwrap());
+    tls.config("127.0.0.1".parse().unwrap(), None);
     assert_eq!(leaf(&tls), first, "a certificate without its key is not shown");
     world.write("my.key", &key, 0o640);
     world.clock.advance(60_000);
-    tls.config("127.0.0.1".parse().unwrap());
+    tls.config("127.0.0.1".parse().unwrap(), None);
     assert_ne!(leaf(&tls), first);
     assert_eq!(verifies(&tls, cert.as_bytes(), "other.example.org", NOW), Ok(()));
 }

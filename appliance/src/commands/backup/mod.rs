@@ -57,7 +57,8 @@ fn take(config: &Config, out: impl Write) -> Result<(), Stopped> {
             )));
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        match picloud_store::open(OpenSettings::new(&settings.data_dir), Arc::clone(&clock)).await {
+        let at = OpenSettings::new(&settings.data_dir).with_database(settings.database_url.clone());
+        match picloud_store::open(at, Arc::clone(&clock)).await {
             Ok(store) => {
                 let act = Act { who: caller(), from: "backup".to_owned(), at: clock.now_ms(), message: None };
                 let source = Source::of(settings, &node_name(), None);

@@ -52,15 +52,35 @@ pub(super) fn of_problem(delivery: &Delivery, id: ExecutionId, problem: Problem,
         Code::TooLarge | Code::Corrupted => Verdict::Terminal,
         _ => Verdict::Failed,
     };
-    let attempt = Attempt {
+    failed(delivery, verdict, attempt_of(delivery, id, problem, node, now), now)
+}
+
+/// The node that had it was lost: an attempt, and another one may begin elsewhere at once.
+pub(super) fn of_lost(delivery: &Delivery, id: ExecutionId, problem: Problem, node: &str, now: UnixMs) -> Outcome {
+    let at_once = Verdict::RetryAfter { seconds: 0 };
+    failed(delivery, at_once, attempt_of(delivery, id, problem, node, now), now)
+}
+
+/// It waits for a node that may run it, and there is no more room for it here.
+pub(super) fn no_room(now: UnixMs) -> Outcome {
+    Outcome::of(DeliveryEnd::NotRun { due_at: now.saturating_add_unsigned(within(AWAY_MS)) })
+}
+
+/// It is to be looked at anew, at once.
+pub(super) fn again(now: UnixMs) -> Outcome {
+    Outcome::of(DeliveryEnd::NotRun { due_at: now })
+}
+
+/// An attempt that has no record of its run to be made of.
+fn attempt_of(delivery: &Delivery, id: ExecutionId, problem: Problem, node: &str, now: UnixMs) -> Attempt {
+    Attempt {
         attempt: delivery.attempt,
         at: now,
         execution_id: Some(id),
         version: delivery.version.unwrap_or(0),
         node: node.to_owned(),
         error: problem,
-    };
-    failed(delivery, verdict, attempt, now)
+    }
 }
 
 /// The run gave a result; the answer of a request is taken out of it.

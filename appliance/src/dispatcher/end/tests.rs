@@ -27,6 +27,7 @@ fn delivery(kind: EventKind, attempt: u32) -> Delivery {
         attempt,
         retry: Retry { max_attempts: 3, base_ms: 1_000, factor: 10.0, max_ms: 5_000 },
         expires_at: None,
+        placement: picloud_model::placement::Placement::default(),
     }
 }
 
@@ -140,4 +141,18 @@ fn a_request_that_is_answered_later_has_the_answer_it_would_have_had() {
     let DeliveryEnd::Done(Some(answer)) = of_result(&first, &mut large, NOW).end else { panic!() };
     let problem: Problem = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!((answer.status, problem.code), (500, Code::LimitExceeded));
+}
+
+#[test]
+fn a_lost_node_costs_an_attempt_and_no_time_until_the_last_one() {
+    let problem = || Problem::new(Code::NodeAway, "node `cam` was not heard of for 30 s while it ran");
+    for (attempt, word) in [(1, "retry"), (2, "retry"), (3, "dead")] {
+        let outcome = of_lost(&delivery(EventKind::Pubsub, attempt), ExecutionId::new(), problem(), "cam", NOW);
+        assert_eq!(outcome.word, word, "attempt {attempt}");
+        match outcome.end {
+            DeliveryEnd::Retry { attempt, due_at } => assert_eq!((attempt.node.as_str(), due_at), ("cam", NOW)),
+            DeliveryEnd::Dead(attempt) => assert_eq!(attempt.error.code, Code::NodeAway),
+            other => panic!("{other:?}"),
+        }
+    }
 }

@@ -105,6 +105,15 @@ pub(super) struct NewTrigger {
     /// Dead letters in a row after which it is paused, 0 for never [default: 10]
     #[arg(long, value_name = "N")]
     pause_after: Option<u32>,
+    /// Only on nodes with this label: NAME or NAME=VALUE; may be given more than once
+    #[arg(long, value_name = "LABEL")]
+    needs: Vec<String>,
+    /// On no node with this label; may be given more than once
+    #[arg(long, value_name = "LABEL")]
+    avoid: Vec<String>,
+    /// Rather on nodes with this label; may be given more than once
+    #[arg(long, value_name = "LABEL")]
+    prefers: Vec<String>,
 }
 
 impl NewTrigger {
@@ -149,6 +158,9 @@ impl NewTrigger {
             ordering_key: self.ordering_key,
             max_age_ms: self.max_age_ms,
             pause_after: self.pause_after,
+            needs: self.needs,
+            avoid: self.avoid,
+            prefers: self.prefers,
             ..TriggerSpec::new(&self.name, kind, &self.script)
         })
     }

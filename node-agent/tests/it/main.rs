@@ -1,0 +1,11 @@
+//! The agent against a real appliance on this machine's own addresses: how it is let in, what it serves, what it does
+//! while nobody answers, and how it ends.
+
+#![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
+
+mod away;
+mod joining;
+mod life;
+mod protocol;
+mod serving;
+mod world;
