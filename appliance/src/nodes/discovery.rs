@@ -55,7 +55,16 @@ pub(crate) async fn see(lan: Arc<Lan>, cluster: Cluster) {
         Ok(browse) => browse,
         Err(error) => return tracing::warn!(%error, "nodes on the local network are not seen until they ask"),
     };
-    while let Some(event) = browse.next().await {
+    loop {
+        let event = tokio::select! {
+            event = browse.next() => event,
+            // Who went without a word is known for two minutes more: somebody who looks at it wants to know better.
+            () = cluster.looked_at_strangers() => {
+                cluster.strangers_that_were_only_seen().iter().for_each(|id| browse.verify(id.as_str()));
+                continue;
+            }
+        };
+        let Some(event) = event else { return };
         match event {
             LanEvent::Found(found) => {
                 if let Some(fingerprint) = key_of(&found) {

@@ -65,6 +65,8 @@ struct Shared {
     /// Held while they are read, so that what was read last is what holds.
     reading: tokio::sync::Mutex<()>,
     strangers: Strangers,
+    /// Told when somebody looks at one that was only seen.
+    looked: tokio::sync::Notify,
     /// Other appliances on the same database, with where nodes reach them.
     others: RwLock<Vec<(String, String)>>,
     /// Nodes that are connected to one of these, and its name.
@@ -94,6 +96,7 @@ impl Cluster {
             records: RwLock::default(),
             reading: tokio::sync::Mutex::default(),
             strangers: Strangers::default(),
+            looked: tokio::sync::Notify::new(),
             others: RwLock::default(),
             elsewhere: RwLock::default(),
             news: Mutex::default(),

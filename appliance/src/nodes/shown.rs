@@ -29,13 +29,28 @@ impl Cluster {
         let records = self.all_records();
         let mut nodes = self.appliances();
         nodes.extend(records.iter().map(|record| self.shown(record)));
-        nodes.extend(self.strangers().all(self.shared.clock.now_ms()).into_iter().map(waiting));
+        let strangers = self.strangers().all(self.shared.clock.now_ms());
+        if strangers.iter().any(|stranger| !stranger.has_asked) {
+            self.shared.looked.notify_one();
+        }
+        nodes.extend(strangers.into_iter().map(waiting));
         // Those that are no more come last.
         nodes.sort_by(|a, b| {
             let key = |node: &Node| (node.state == NodeState::Retired, node.name.clone(), node.id.clone());
             key(a).cmp(&key(b))
         });
         Ok(nodes)
+    }
+
+    /// Waits until somebody looks at strangers of whom one was only seen.
+    pub(super) async fn looked_at_strangers(&self) {
+        self.shared.looked.notified().await;
+    }
+
+    /// Strangers that have not asked.
+    pub(super) fn strangers_that_were_only_seen(&self) -> Vec<NodeId> {
+        let strangers = self.strangers().all(self.shared.clock.now_ms());
+        strangers.into_iter().filter(|stranger| !stranger.has_asked).map(|stranger| stranger.id).collect()
     }
 
     /// One of them, by id or by name (an id goes first; a stranger by the beginning of its fingerprint, too).

@@ -345,9 +345,10 @@ fn is_zombie(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
 }
 
+/// With the shell's own kill: the program of that name is not on every machine.
 fn signal(name: &str, pid: u32) {
-    let mut kill = Command::new("kill");
-    let _gone = kill.args(["-s", name, &pid.to_string()]).stderr(Stdio::null()).status();
+    let mut shell = Command::new("sh");
+    let _gone = shell.args(["-c", &format!("kill -s {name} {pid}")]).stderr(Stdio::null()).status();
 }
 
 fn run(command: &mut Command) {

@@ -18,7 +18,12 @@ pub(crate) fn inside(body: impl FnOnce()) {
     if !nix::unistd::geteuid().is_root() {
         command.args(["--user", "--map-root-user"]);
     }
-    command.args(["--net", "--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]);
+    command.args(["--net", "--uts", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+    if !mounts_are_shared() {
+        // There is nothing to change, and where the root is no mount (a chroot), it could not be.
+        command.args(["--propagation", "unchanged"]);
+    }
+    command.arg("--");
     command.arg(std::env::current_exe().unwrap()).args([&name(), "--exact", "--nocapture"]);
     // Process ids are the same in each: what is named after one needs a folder that no other test has. A database is
     // another user's, and has to get through.
@@ -33,6 +38,12 @@ pub(crate) fn inside(body: impl FnOnce()) {
         "the test failed in its own namespaces ({status}), see above. If nothing of it stands there, this machine has \
          none to give: run as root, or allow them: sysctl kernel.unprivileged_userns_clone=1 user.max_user_namespaces=1000"
     );
+}
+
+/// Whether what is mounted here would show elsewhere.
+fn mounts_are_shared() -> bool {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    mounts.is_empty() || mounts.contains(" shared:")
 }
 
 /// The name of the test that runs on this thread.
