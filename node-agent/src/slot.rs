@@ -73,13 +73,20 @@ impl Slot {
         }
     }
 
-    /// What a script is told whose call needs an appliance.
+    /// What a script is told whose call needs an appliance, and was not sent.
     pub fn failure(&self) -> ServiceFailure {
-        let message = match self.state() {
-            State::Away { since, .. } => format!("no appliance answers (since {})", rfc3339(since)),
-            // It went away while the call was under way.
-            State::Up(_) => "the appliance went away before it answered; what was asked may have been done".to_owned(),
-        };
-        ServiceFailure { code: Code::NodeAway, message }
+        match self.state() {
+            State::Away { since, .. } => {
+                let message = format!("no appliance answers (since {})", rfc3339(since));
+                ServiceFailure { code: Code::NodeAway, message }
+            }
+            State::Up(_) => unanswered(),
+        }
     }
+}
+
+/// What a script is told whose call was under way when the appliance went away.
+pub fn unanswered() -> ServiceFailure {
+    let message = "the appliance went away before it answered; what was asked may have been done".to_owned();
+    ServiceFailure { code: Code::NodeAway, message }
 }

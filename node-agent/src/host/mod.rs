@@ -95,7 +95,7 @@ impl NodeHost {
         match link.call(caller, left, None, request).await {
             Ok(reply) => Ok(reply),
             Err(CallError::Failed(failure)) => Err(failure),
-            Err(CallError::Away) => Err(self.slot.failure()),
+            Err(CallError::Away) => Err(crate::slot::unanswered()),
             Err(CallError::Frame(error)) => Err(ServiceFailure { code: Code::TooLarge, message: error.to_string() }),
         }
     }

@@ -44,7 +44,10 @@ fn is_cut_off_and_healed(cut: impl Fn(&World)) {
     let order: Vec<&str> = (1..=45).map(|place| entries[&format!("kitchen/{place}")].as_str().unwrap()).collect();
     let said: Vec<String> = [numbered("before", 5), numbered("during", 30), numbered("rebooted", 10)].concat();
     assert_eq!(order, said);
-    assert!(!world.entries("puts").contains_key("lost"), "what was refused is not done later");
+    // What never left the node is not done later; of what did, the script was told that nobody knows.
+    let unsent = put.body.contains("no appliance answers");
+    assert!(unsent || put.body.contains("may have been done") || put.body.contains("no answer"), "{put:?}");
+    assert!(!unsent || !world.entries("puts").contains_key("lost"), "{put:?}");
     assert_eq!(world.status("kitchen")["spooled"], 0, "all that waited is forwarded");
 }
 

@@ -25,8 +25,9 @@ pub(crate) struct Host {
 
 impl Host {
     pub(super) fn plug_in(name: &str, number: u8) -> Self {
+        // What is mounted in the namespaces around this one shows nowhere else already.
         let mut holder = Command::new("unshare")
-            .args(["--net", "--uts", "--mount", "sh", "-ec", HOLD, "sh", name])
+            .args(["--net", "--uts", "--mount", "--propagation", "unchanged", "sh", "-ec", HOLD, "sh", name])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -70,7 +71,9 @@ impl Host {
     /// A command on this host, without any environment but where programs are.
     pub(crate) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new("nsenter");
-        command.args(["--target", &self.holder.id().to_string(), "--net", "--uts", "--mount", "--"]).arg(program);
+        command
+            .args(["--target", &self.holder.id().to_string(), "--net", "--uts", "--mount", "--root", "--"])
+            .arg(program);
         command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
         command
     }
