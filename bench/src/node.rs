@@ -5,7 +5,7 @@ use crate::server::{Appliance, Server, admin_socket, data_folder, free_address};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -29,7 +29,8 @@ impl Node {
         let socket = admin_socket(appliance.data.path());
         let made: Value = serde_json::from_str(&admin::post(&socket, "/join-tokens", "{}")?)?;
         let token = made["token"].as_str().context("a new token is shown")?.to_owned();
-        let node = Self::start(program, appliance, &["--name", name, "--join-token", &token, "--mdns", "false"])?;
+        let further = ["--name", name, "--join-token", &token, "--mdns", "false"];
+        let node = Self::of(program, appliance, &further, Server::start)?;
         let begun = Instant::now();
         loop {
             let nodes: Value = serde_json::from_str(&admin::get(&socket, "/nodes")?)?;
@@ -44,15 +45,21 @@ impl Node {
 
     /// One that asks to join, and finds the appliance by itself.
     pub(crate) fn stranger(program: &Path, appliance: &Appliance) -> Result<Self> {
-        Self::start(program, appliance, &["--name", "stranger"])
+        // It listens to nobody before it has something to answer.
+        Self::of(program, appliance, &["--name", "stranger"], Server::begin)
     }
 
-    fn start(program: &Path, appliance: &Appliance, further: &[&str]) -> Result<Self> {
+    fn of(
+        program: &Path,
+        appliance: &Appliance,
+        further: &[&str],
+        start: fn(Command, SocketAddr, PathBuf) -> Result<Server>,
+    ) -> Result<Self> {
         let (data, address) = (data_folder()?, free_address()?);
         let mut command = Command::new(program);
         command.arg("run").arg("--data-dir").arg(data.path()).arg("--ingress-addr").arg(address.to_string());
         command.arg("--appliance").arg(admin_addr(appliance)?.to_string()).args(further);
-        let server = Server::start(command, address, data.path().join("bench.log"))?;
+        let server = start(command, address, data.path().join("bench.log"))?;
         Ok(Self { server, _data: data })
     }
 

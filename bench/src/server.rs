@@ -52,7 +52,15 @@ impl Server {
         Self::start(command, address, data.join("bench.log"))
     }
 
-    pub(crate) fn start(mut command: Command, address: SocketAddr, log: PathBuf) -> Result<Self> {
+    /// Starts it, and waits until it listens.
+    pub(crate) fn start(command: Command, address: SocketAddr, log: PathBuf) -> Result<Self> {
+        let mut server = Self::begin(command, address, log)?;
+        server.wait_for(|server| TcpStream::connect(server.address).is_ok(), LISTEN_WAIT)?;
+        Ok(server)
+    }
+
+    /// Starts it.
+    pub(crate) fn begin(mut command: Command, address: SocketAddr, log: PathBuf) -> Result<Self> {
         let output = File::create(&log).with_context(|| format!("create `{}`", log.display()))?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         // The settings of whoever runs this must not change what is measured.
@@ -62,9 +70,7 @@ impl Server {
             }
         }
         let child = command.spawn().with_context(|| format!("start {command:?}"))?;
-        let mut server = Self { address, child, log };
-        server.wait_for(|server| TcpStream::connect(server.address).is_ok(), LISTEN_WAIT)?;
-        Ok(server)
+        Ok(Self { address, child, log })
     }
 
     fn wait_for(&mut self, holds: impl Fn(&Self) -> bool, wait: Duration) -> Result<()> {
