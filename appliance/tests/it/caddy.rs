@@ -52,8 +52,15 @@ impl Caddy {
         exchange(connect, method, path, &headers, body.as_bytes())
     }
 
+    /// What it has. Caddy starts its administration anew with every change of its configuration, and cuts off who
+    /// asks just then: ask again.
     fn upstreams(&self) -> Value {
-        self.try_ask("GET", "/id/picloud/upstreams", "").unwrap().json()
+        let mut reply = None;
+        until("Caddy says its upstreams", || {
+            reply = self.try_ask("GET", "/id/picloud/upstreams", "").ok();
+            reply.is_some()
+        });
+        reply.expect("it answered").json()
     }
 
     /// A request through it.
