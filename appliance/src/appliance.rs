@@ -1,5 +1,6 @@
 //! The running appliance: what is started, in which order, and how it ends.
 
+use crate::activity::Live;
 use crate::admin;
 use crate::backup;
 use crate::caddy;
@@ -14,6 +15,7 @@ use crate::nodes::{self, Cluster, discovery};
 use crate::registry::Registry;
 use crate::schedules;
 use crate::secrets::{self, Vault};
+pub use crate::start_error::StartError;
 use crate::tasks::{blob_sweep, history, kv_expiry, letters, refusals, retention};
 use crate::topics::Topics;
 use crate::watch;
@@ -26,9 +28,9 @@ use picloud_model::ids::AppId;
 use picloud_model::principal::Principal;
 pub(crate) use picloud_model::problem::with_sources;
 use picloud_model::protocol::WorkerSettings;
-use picloud_orchestrator::supervisor::{Supervisor, SupervisorConfig, SupervisorError};
-use picloud_store::blobs::{BlobError, Blobs, OwnerError};
-use picloud_store::{OpenError, Store, StoreError};
+use picloud_orchestrator::supervisor::{Supervisor, SupervisorConfig};
+use picloud_store::blobs::Blobs;
+use picloud_store::{Store, StoreError};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,61 +50,6 @@ pub struct Start {
     pub dev: bool,
     /// Sees every finished run that is kept.
     pub on_executions: Option<history::Watcher>,
-}
-
-/// Why the appliance does not start.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The data folder or the database.
-    #[error("{}\nhint: {}", with_sources(.0), .0.hint())]
-    Open(#[from] OpenError),
-    /// The folder of files.
-    #[error("{}\nhint: give the folder to this appliance alone and to its user, or set another one: files_root", with_sources(.0))]
-    Files(#[from] BlobError),
-    /// The folder of files is another database's, or it is not known whose it is.
-    #[error("{}\nhint: {}", with_sources(.0), .0.hint())]
-    FilesOwner(#[from] OwnerError),
-    /// The store opened, but does not answer.
-    #[error("read all apps from the database: {}", with_sources(.0))]
-    Store(StoreError),
-    /// The ingress address is taken or not ours.
-    #[error("listen for requests on {addr}: {source}\nhint: {hint}")]
-    Ingress {
-        /// What was asked for.
-        addr: SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-        /// What to do about it.
-        hint: String,
-    },
-    /// The admin socket is taken or cannot be made.
-    #[error(transparent)]
-    Admin(#[from] admin::ListenError),
-    /// The admin address is taken or not ours, or there is no certificate.
-    #[error(transparent)]
-    Https(#[from] admin::HttpsError),
-    /// What all appliances on the database share cannot be had.
-    #[error(
-        "open the CA that all appliances on this database share: {0}\nhint: copy keys/secrets.key from the data folder of an appliance that was there before"
-    )]
-    Shared(crate::secrets::VaultError),
-    /// What they share cannot be kept here.
-    #[error("write `{}`: {source}\nhint: the data folder must be writable and have room", path.display())]
-    SharedFile {
-        /// The file.
-        path: std::path::PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Workers cannot run as that user.
-    #[error("worker_user `{0}` is no user of this machine\nhint: create it, or leave the setting out")]
-    NoSuchUser(String),
-    /// The first worker did not come up.
-    #[error("start the worker: {}", with_sources(.0))]
-    Worker(SupervisorError),
-    /// The path of this program is not known.
-    #[error("find this program's own file: {0}")]
-    Executable(#[source] std::io::Error),
 }
 
 /// What every request of the admin API has at hand.
@@ -133,6 +80,8 @@ pub struct Appliance {
     pub tail: Tail,
     /// Whoever listens to topics right now.
     pub topics: Topics,
+    /// What happened of late, and how everything is.
+    pub activity: Live,
     /// What changes.
     pub watch: watch::Hub,
     /// Answers that go on.
@@ -200,6 +149,7 @@ impl Appliance {
             history: host.history.clone(),
             tail,
             topics: host.topics.clone(),
+            activity: host.activity.clone(),
             watch: watch::Hub::new(Arc::clone(&host.store)),
             streams: watch::Streams::default(),
             metrics: Arc::clone(&host.metrics),

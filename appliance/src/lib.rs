@@ -6,6 +6,7 @@ pub mod config;
 
 pub mod commands;
 
+pub mod activity;
 pub mod appliance;
 pub mod backup;
 pub mod caddy;
@@ -19,10 +20,10 @@ pub mod kv;
 pub mod logs;
 pub mod metrics;
 pub mod nodes;
-pub mod private_file;
 mod registry;
 pub mod schedules;
 pub mod secrets;
+mod start_error;
 pub mod topics;
 pub mod watch;
 

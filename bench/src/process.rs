@@ -74,9 +74,14 @@ fn cost_of(pids: &[u32]) -> Result<Cost> {
     Ok(cost)
 }
 
+/// Waits until what was asked for last is written and told everywhere.
+pub(crate) fn settle() {
+    std::thread::sleep(SETTLE);
+}
+
 /// What `pid` costs over `seconds` in which nothing is asked of it, and how many they were.
 pub(crate) fn quiet(pid: u32, seconds: u64) -> Result<(Cost, f64)> {
-    std::thread::sleep(SETTLE);
+    settle();
     let before = cost(pid)?;
     let start = Instant::now();
     std::thread::sleep(Duration::from_secs(seconds));

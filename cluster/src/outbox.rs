@@ -62,6 +62,11 @@ impl<T> Results<T> {
         self.kept.keys().copied()
     }
 
+    /// Whether the result of `run` is here.
+    pub fn holds(&self, run: ExecutionId) -> bool {
+        self.kept.contains_key(&run)
+    }
+
     /// How many.
     pub fn len(&self) -> usize {
         self.kept.len()

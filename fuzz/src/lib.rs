@@ -1,5 +1,4 @@
 //! What the fuzz targets share: an app in memory to run scripts in, and scripts made of hostile pieces.
 
 pub mod scripts;
-pub mod shelves;
 pub mod world;

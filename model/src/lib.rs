@@ -5,6 +5,7 @@
 
 pub mod ids;
 
+pub mod activity;
 pub mod allowed_host;
 pub mod app;
 pub mod app_folder;

@@ -49,7 +49,7 @@ impl std::str::FromStr for NodeId {
 }
 
 /// What a node is right now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeState {
     /// A stranger that asks to join, or was seen on the network: nobody has approved it.

@@ -1,5 +1,6 @@
 //! Who asks: a person at the admin socket, an API key, a node or a script.
 
+use crate::scope::Grant;
 use serde::{Deserialize, Serialize};
 
 /// What kind of caller a principal is.
@@ -35,4 +36,15 @@ pub struct Principal {
     pub kind: PrincipalKind,
     /// The user, key or node name.
     pub name: String,
+}
+
+/// Whoever asks, as they are told themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct You {
+    /// What kind of caller this is.
+    pub kind: PrincipalKind,
+    /// The user's or the key's name.
+    pub name: String,
+    /// What they may do. Whoever asks over the admin socket may do everything.
+    pub grants: Vec<Grant>,
 }

@@ -65,6 +65,15 @@ pub struct SavedScript {
     pub warnings: Vec<Diagnostic>,
 }
 
+/// The answer to checking a script: it could be saved.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct CheckedScript {
+    /// The modules that it imports.
+    pub imports: Vec<String>,
+    /// What would not stop it but should be looked at.
+    pub warnings: Vec<Diagnostic>,
+}
+
 /// Why a script version is not run any more, and since when.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Quarantine {

@@ -3,8 +3,8 @@
 //! The key is made once and is the node. Certificate, CA and name are one file, so that a power cut leaves those of
 //! before or those of after, never some of each.
 
-use crate::private_file;
 use picloud_cluster::identity::{IdentityError, NodeKey, ca_of_pem, peer_of};
+use picloud_cluster::private_file;
 use picloud_model::clock::UnixMs;
 use picloud_model::hash::ContentHash;
 use picloud_model::join_token::TokenParts;

@@ -16,7 +16,6 @@ pub mod host;
 pub mod identity;
 pub mod join;
 pub mod outgoing;
-mod private_file;
 pub mod slot;
 pub mod spool;
 pub mod start;

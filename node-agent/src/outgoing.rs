@@ -8,6 +8,7 @@ use picloud_model::ids::ExecutionId;
 use picloud_model::protocol::node::FromNode;
 use picloud_model::protocol::{Counts, LostRun, Refusal, RunResult, ServiceFailure};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
 
 /// Bytes of records that wait for an appliance.
@@ -19,14 +20,20 @@ const LOST_MAX: usize = 1_000;
 /// Scripts, statuses, keys and refusals of counts that wait, each.
 const COUNTED_MAX: usize = 1_000;
 
+/// How long a result waits for those of other runs under way, to be said with them: together they cost both ends little
+/// more than one alone.
+const RESULT_WAIT: Duration = Duration::from_millis(1);
+
 /// What came of a run that an appliance asked for.
 pub type RunEnd = Result<RunResult, ServiceFailure>;
 
 /// All of it.
 pub struct Outgoing {
     state: Mutex<State>,
-    /// Told when there is something to say.
-    pub something: Notify,
+    /// Told when there is something to say …
+    something: Notify,
+    /// … and when there is a result that may wait a moment.
+    results: Notify,
 }
 
 struct State {
@@ -47,7 +54,7 @@ impl Default for Outgoing {
             lost: Vec::new(),
             applied: None,
         };
-        Self { state: Mutex::new(state), something: Notify::new() }
+        Self { state: Mutex::new(state), something: Notify::new(), results: Notify::new() }
     }
 }
 
@@ -55,6 +62,23 @@ impl Outgoing {
     /// A run is over.
     pub fn result(&self, run: ExecutionId, result: RunEnd) {
         self.change(|state| state.results.keep(run, result));
+    }
+
+    /// A run is over for which nobody waits, while others are under way.
+    pub fn result_among_others(&self, run: ExecutionId, result: RunEnd) {
+        self.state().results.keep(run, result);
+        self.results.notify_one();
+    }
+
+    /// Returns when there may be something to say.
+    pub async fn something(&self) {
+        tokio::select! {
+            () = self.something.notified() => {}
+            () = self.results.notified() => {
+                // In time or not, it is said now.
+                let _either = tokio::time::timeout(RESULT_WAIT, self.something.notified()).await;
+            }
+        }
     }
 
     /// Finished runs, for the history.
@@ -133,6 +157,11 @@ impl Outgoing {
     /// Runs whose results were not taken.
     pub fn held(&self) -> Vec<ExecutionId> {
         self.state().results.runs().collect()
+    }
+
+    /// Whether the result of this run is among them.
+    pub fn holds(&self, run: ExecutionId) -> bool {
+        self.state().results.holds(run)
     }
 
     /// Whether everything that is to be taken was.
@@ -240,6 +269,22 @@ mod tests {
         assert_eq!(said(&outgoing), [two]);
         outgoing.taken(&[two]);
         assert!(outgoing.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_result_among_others_is_said_soon_and_with_the_last_of_them_at_once() {
+        let outgoing = Outgoing::default();
+        let (one, two) = (ExecutionId::new(), ExecutionId::new());
+        outgoing.result_among_others(one, failed());
+        outgoing.something().await;
+        assert!(matches!(outgoing.next(), Some(FromNode::RunDone { run, .. }) if run == one));
+        outgoing.result_among_others(one, failed());
+        outgoing.result(two, failed());
+        outgoing.something().await;
+        assert!(matches!(outgoing.next(), Some(FromNode::RunDone { run, .. }) if run == two), "one was said");
+        assert!(outgoing.holds(one) && outgoing.holds(two) && outgoing.next().is_none());
+        outgoing.taken(&[one]);
+        assert!(!outgoing.holds(one) && outgoing.holds(two));
     }
 
     #[test]

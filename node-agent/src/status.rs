@@ -142,7 +142,7 @@ pub fn socket(data_dir: &Path) -> PathBuf {
 /// Opens the socket. Whoever holds the data folder's lock owns its place.
 pub(crate) fn listen(data_dir: &Path) -> std::io::Result<UnixListener> {
     let path = socket(data_dir);
-    crate::private_file::remove(&path)?;
+    picloud_cluster::private_file::remove(&path)?;
     let listener = UnixListener::bind(&path)?;
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
     Ok(listener)

@@ -60,10 +60,12 @@ pub(crate) fn decode(list: List, cursor: &str) -> Result<Vec<u8>> {
     }
 }
 
-/// The key as text; `""`, which is before every name, where there is no cursor.
+/// The key as a name; `""`, which is before every name, where there is no cursor. No name has U+0000, which Postgres
+/// would refuse in its own words.
 pub(crate) fn decode_text(list: List, cursor: Option<&str>) -> Result<String> {
     let Some(cursor) = cursor else { return Ok(String::new()) };
-    String::from_utf8(decode(list, cursor)?).map_err(|_not_utf8| StoreError::BadCursor)
+    let name = String::from_utf8(decode(list, cursor)?).ok().filter(|name| !name.contains('\0'));
+    name.ok_or(StoreError::BadCursor)
 }
 
 /// The key as a number; `start` where there is no cursor.

@@ -1,13 +1,13 @@
 //! Dead letters, as far as they are no rows: what a delivery that is given up leaves, and what is made of it again.
 
 use crate::StoreError;
-use crate::emission::{NewEvent, Target};
+use crate::emission::{NewEvent, Target, own_lane};
 use picloud_model::async_request::AsyncAnswer;
 use picloud_model::clock::{UnixMs, rfc3339};
 use picloud_model::dead_letter::{ATTEMPTS_KEPT_MAX, DeadLetter};
 use picloud_model::delivery::Attempt;
 use picloud_model::event::{Cause, Event, EventKind, Hop};
-use picloud_model::ids::{AppId, AsyncRequestId, DeadLetterId, TriggerId};
+use picloud_model::ids::{AppId, AsyncRequestId, DeadLetterId, ScriptId, TriggerId};
 use picloud_model::problem::{Code, Problem};
 use serde_json::{Map, Value, json};
 
@@ -27,6 +27,55 @@ pub(crate) struct Dying {
     pub(crate) tried: Vec<Attempt>,
     pub(crate) ordering_key: Option<String>,
     pub(crate) request: Option<AsyncRequestId>,
+}
+
+/// What a delivery and its event hold, as far as a dead letter needs them.
+pub(crate) struct DyingRow {
+    pub(crate) app: AppId,
+    pub(crate) trigger: Option<TriggerId>,
+    pub(crate) script: ScriptId,
+    pub(crate) script_name: String,
+    pub(crate) version: Option<i64>,
+    pub(crate) attempts: u32,
+    pub(crate) tried: Option<String>,
+    pub(crate) ordering_key: Option<String>,
+    pub(crate) request: Option<AsyncRequestId>,
+    pub(crate) event: Event,
+}
+
+impl DyingRow {
+    /// It dies of this attempt, its `attempts`th.
+    pub(crate) fn of_attempt(self, version: i64, attempts: u32, attempt: &Attempt) -> Dying {
+        let tried = with_attempt(self.tried.as_deref(), attempt);
+        self.dying(version, attempts, attempt.error.clone(), tried)
+    }
+
+    /// It dies without another attempt; `live` is the version that would be run now.
+    pub(crate) fn unrun(self, live: i64, error: Problem) -> Dying {
+        let (version, attempts) = (self.version.unwrap_or(live), self.attempts);
+        let tried = attempts_in(self.tried.as_deref());
+        self.dying(version, attempts, error, tried)
+    }
+
+    fn dying(self, version: i64, attempts: u32, error: Problem, tried: Vec<Attempt>) -> Dying {
+        Dying {
+            app: self.app,
+            trigger: self.trigger,
+            script: self.script_name,
+            version,
+            event: self.event,
+            attempts,
+            error,
+            tried,
+            ordering_key: self.ordering_key,
+            request: self.request,
+        }
+    }
+}
+
+/// What a request is answered with whose script went while it waited.
+pub(crate) fn script_gone() -> Problem {
+    Problem::new(Code::NotFound, "the script that was to answer the request does not exist any more")
 }
 
 /// A script and its live version.
@@ -97,14 +146,18 @@ pub(crate) fn event_shown(letter: &DeadLetter, event: &Event) -> Value {
 
 /// The attempts with one more, the newest kept.
 pub(crate) fn with_attempt(tried: Option<&str>, attempt: &Attempt) -> Vec<Attempt> {
-    // What cannot be read was written by another version: it is only shown.
-    let mut tried: Vec<Attempt> = tried.and_then(|tried| serde_json::from_str(tried).ok()).unwrap_or_default();
+    let mut tried = attempts_in(tried);
     let mut attempt = attempt.clone();
     shorten(&mut attempt.error);
     tried.push(attempt);
     let surplus = tried.len().saturating_sub(ATTEMPTS_KEPT_MAX);
     tried.drain(..surplus);
     tried
+}
+
+/// What cannot be read was written by another version: it is only shown.
+fn attempts_in(tried: Option<&str>) -> Vec<Attempt> {
+    tried.and_then(|tried| serde_json::from_str(tried).ok()).unwrap_or_default()
 }
 
 fn shorten(error: &mut Problem) {
@@ -207,6 +260,31 @@ pub(crate) fn shown(letter: &Letter) -> Value {
         "trigger": letter.trigger, "script": letter.script, "event_id": letter.event.id, "kind": letter.event.kind,
         "attempts": letter.attempts,
     })
+}
+
+/// Where a letter is sent again.
+pub(crate) struct Aim {
+    pub(crate) trigger: Option<TriggerId>,
+    pub(crate) script: ScriptId,
+    pub(crate) version: Option<i64>,
+}
+
+impl Aim {
+    /// The delivery of the letter that is sent there.
+    pub(crate) fn target(&self, app: AppId, letter: &Letter) -> Target {
+        Target {
+            lane: self.trigger.map_or_else(|| own_lane(app), |trigger| trigger.0),
+            trigger: self.trigger,
+            script: self.script,
+            version: self.version,
+            // Without its trigger there is nothing to be in order with.
+            ordering_key: letter.ordering_key.clone().filter(|_key| self.trigger.is_some()),
+            // Somebody wants it now, however old it is.
+            expires_at: None,
+            timer: None,
+            request: letter.request,
+        }
+    }
 }
 
 /// The fields that somebody wants replaced in an event.

@@ -7,12 +7,15 @@
 //! To add a noun: a file in `picloud-model`, a trait here, a file of its name in `sqlite/` and in `postgres/`, cases in
 //! `tests/conformance/`.
 
+mod app_rules;
+mod attention;
 mod audit_chain;
 mod audit_shown;
 pub mod blobs;
 mod cursor;
 mod data_dir;
 mod emission;
+mod error;
 mod events;
 mod execution_body;
 mod file_rules;
@@ -29,12 +32,15 @@ mod parts;
 mod postgres;
 mod refusals;
 mod route_words;
+mod secret_rules;
 mod snapshots;
 mod sqlite;
 mod triggering;
 mod turns;
 
+pub use attention::{Attention, LettersOf, PausedTrigger};
 pub use cursor::{execution_cursor, execution_of_cursor};
+pub use error::{Result, StoreError};
 pub use events::{Claimed, DeadLetters, Deliveries, Events, Queued, Schedule, Slot, SlotEnded, TriggerWrite, Triggers};
 pub use files::{FileChange, FileExpected, FileRow, FileWithBlob, FileWrite, Files, StoredBlob};
 pub use migrate_store::{MigrateError, MoveProgress, MovedTable, StorePlace, migrate_store};
@@ -61,71 +67,6 @@ use picloud_model::secret::Secret;
 use picloud_model::trigger::Trigger;
 use std::path::Path;
 use std::sync::Arc;
-
-/// Why a store call failed.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Something named stands in the way: a taken name, a reference that would break.
-    #[error("{message}")]
-    Conflict {
-        /// A sentence.
-        message: String,
-        /// The things in the way, by title.
-        in_the_way: Vec<String>,
-    },
-    /// The thing is not at the revision or version the caller expected.
-    #[error("it is at {actual}, not at {expected}")]
-    Stale {
-        /// What the caller expected.
-        expected: i64,
-        /// What it is at.
-        actual: i64,
-    },
-    /// The file does not have the bytes that the caller expected.
-    #[error("its SHA-256 is {actual}, not {expected}")]
-    OtherBytes {
-        /// What the caller expected.
-        expected: ContentHash,
-        /// What it has.
-        actual: ContentHash,
-    },
-    /// A cursor that this list did not give.
-    #[error("the cursor is not one of this list's")]
-    BadCursor,
-    /// The disk is full; reads go on.
-    #[error("the disk is full")]
-    Full(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// More calls are waiting than the queue holds.
-    #[error("more calls are waiting than the store takes")]
-    Overloaded,
-    /// More deliveries of the app wait than its `queued_deliveries`.
-    #[error("{waiting} deliveries of the app wait already, as many as its queued_deliveries = {limit}")]
-    Backlog {
-        /// How many wait.
-        waiting: u64,
-        /// The limit.
-        limit: u64,
-    },
-    /// The app's files would have more bytes than its `files_app_bytes`.
-    #[error(
-        "the app's files have {used_bytes} bytes; with this one they would have more than files_app_bytes = {limit_bytes}"
-    )]
-    Quota {
-        /// How many they have.
-        used_bytes: u64,
-        /// The limit.
-        limit_bytes: u64,
-    },
-    /// The shared database does not answer, or not in time. A change may have been made all the same.
-    #[error("the database does not answer")]
-    Away(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// Everything else: for the log, not for users.
-    #[error("the database failed")]
-    Backend(#[source] Box<dyn std::error::Error + Send + Sync>),
-}
-
-/// What every store method returns.
-pub type Result<T, E = StoreError> = std::result::Result<T, E>;
 
 /// Apps.
 #[async_trait]
@@ -351,7 +292,11 @@ pub trait Executions: Send + Sync {
     /// Keeps these, in one transaction, and drops the oldest above the bounds.
     async fn add_executions(&self, executions: Vec<Execution>) -> Result<()>;
     /// The app's runs, newest first.
-    async fn executions(&self, app: AppId, query: &ExecutionQuery) -> Result<Page<Execution>>;
+    async fn executions(&self, app: AppId, query: &ExecutionQuery) -> Result<Page<Execution>> {
+        self.executions_of_apps(Some(&[app]), query).await
+    }
+    /// The runs of these apps, newest first; `None`: of all there ever were, those included that were deleted.
+    async fn executions_of_apps(&self, apps: Option<&[AppId]>, query: &ExecutionQuery) -> Result<Page<Execution>>;
     /// One run.
     async fn execution(&self, app: AppId, id: ExecutionId) -> Result<Option<Execution>>;
     /// Drops up to `runs_max` of what is older than the retention times as of `now`; answers how many. Short, so that
@@ -465,6 +410,7 @@ pub trait Store:
     + Events
     + Deliveries
     + DeadLetters
+    + Attention
     + Executions
     + Keys
     + Secrets
@@ -487,6 +433,7 @@ impl<T> Store for T where
         + Events
         + Deliveries
         + DeadLetters
+        + Attention
         + Executions
         + Keys
         + Secrets

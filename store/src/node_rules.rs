@@ -2,15 +2,33 @@
 //! the name that one gets whose own is taken.
 
 use crate::{NodeWrite, StoreError};
-use picloud_model::clock::rfc3339;
+use picloud_model::clock::{UnixMs, rfc3339};
 use picloud_model::join_token::{JoinToken, TOKENS_MAX};
-use picloud_model::node::{NODES_MAX, NodeRecord};
+use picloud_model::node::{NODES_MAX, NodeId, NodeRecord};
 use picloud_model::protocol::node::Once;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
 /// Longest name of a node, in bytes.
 const NAME_BYTES_MAX: usize = 63;
+
+/// The node that was let in.
+pub(crate) fn made(node: &NodeWrite, at: UnixMs) -> NodeRecord {
+    let NodeWrite { fingerprint, name, labels, facts } = node.clone();
+    NodeRecord {
+        id: NodeId::of(&fingerprint),
+        name,
+        fingerprint,
+        labels,
+        facts,
+        draining: false,
+        retired_at: None,
+        joined_at: at,
+        last_seen_at: None,
+        certificate_expires_at: None,
+        version: 1,
+    }
+}
 
 /// As the audit log shows a node.
 pub(crate) fn node_shown(node: &NodeRecord) -> Value {

@@ -1,12 +1,13 @@
 //! The parts of an app that change together: what they are called, and what a change of them came to.
 
-use crate::ScriptWrite;
 use crate::audit_shown::names_shown;
-use picloud_model::ids::ScriptId;
-use picloud_model::route::RouteSpec;
+use crate::refusals::{no_endpoint, route_twice, script_twice};
+use crate::{ScriptWrite, StoreError};
+use picloud_model::ids::{RouteId, ScriptId};
+use picloud_model::route::{Route, RouteSpec};
 use picloud_model::script::ScriptKind;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Scripts of an app: name → id and kind.
 pub(crate) type Named<'a> = BTreeMap<&'a str, (ScriptId, ScriptKind)>;
@@ -66,6 +67,15 @@ impl PartsChanged {
     }
 }
 
+/// Refuses two scripts of one name.
+pub(crate) fn expect_each_once(scripts: &[ScriptWrite]) -> Result<(), StoreError> {
+    let mut seen = BTreeSet::new();
+    match scripts.iter().find(|script| !seen.insert(script.name.as_str())) {
+        Some(script) => Err(script_twice(&script.name)),
+        None => Ok(()),
+    }
+}
+
 /// The modules that the script imports, and titles of those that are not there.
 pub(crate) fn modules_among(named: &Named<'_>, script: &ScriptWrite) -> (BTreeSet<ScriptId>, Vec<String>) {
     let mut modules = BTreeSet::new();
@@ -84,4 +94,67 @@ pub(crate) fn modules_among(named: &Named<'_>, script: &ScriptWrite) -> (BTreeSe
 /// How a route is called in the audit log.
 pub(crate) fn route_named(spec: &RouteSpec) -> String {
     format!("{} → {}", spec.title(), spec.script)
+}
+
+/// What is to be done for the routes of an app to be those that are wanted.
+#[derive(Debug, Default)]
+pub(crate) struct RoutePlan<'a> {
+    /// These go, before anything is made: no two routes may answer the same.
+    pub(crate) removed: Vec<RouteId>,
+    /// These follow, in order.
+    pub(crate) steps: Vec<RouteStep<'a>>,
+}
+
+/// One of the routes that are wanted, as far as it is not what it was.
+#[derive(Debug)]
+pub(crate) enum RouteStep<'a> {
+    /// It stands elsewhere in the order.
+    Move(RouteId, i64),
+    /// It is new, and leads to the script.
+    Make(i64, &'a RouteSpec, ScriptId),
+}
+
+/// How `before`, each with its position, becomes `wanted`; one that says the same as before keeps its id.
+pub(crate) fn plan_routes<'a>(
+    before: &[(Route, i64)],
+    wanted: &'a [RouteSpec],
+    scripts: &Named<'_>,
+    changed: &mut PartsChanged,
+) -> Result<RoutePlan<'a>, StoreError> {
+    let mut by_what_they_answer: HashMap<(&str, &[String]), &RouteSpec> = HashMap::new();
+    for route in wanted {
+        if !matches!(scripts.get(route.script.as_str()), Some((_, ScriptKind::Endpoint))) {
+            return Err(no_endpoint(route));
+        }
+        if by_what_they_answer.insert((&route.path, &route.methods), route).is_some() {
+            return Err(route_twice(route));
+        }
+    }
+    let mut plan = RoutePlan::default();
+    if before.len() == wanted.len() && before.iter().zip(wanted).all(|((old, _), new)| old.spec == *new) {
+        return Ok(plan);
+    }
+    let mut kept: HashMap<(&str, &[String]), (RouteId, i64)> = HashMap::new();
+    for (Route { id, spec }, position) in before {
+        if by_what_they_answer.get(&(spec.path.as_str(), spec.methods.as_slice())) == Some(&spec) {
+            kept.insert((&spec.path, &spec.methods), (*id, *position));
+        } else {
+            plan.removed.push(*id);
+            changed.routes_removed.push(route_named(spec));
+        }
+    }
+    for (position, spec) in (0_i64..).zip(wanted) {
+        match kept.get(&(spec.path.as_str(), spec.methods.as_slice())) {
+            Some((_id, old)) if *old == position => {}
+            Some((id, _old)) => {
+                plan.steps.push(RouteStep::Move(*id, position));
+                changed.routes_moved = true;
+            }
+            None => {
+                plan.steps.push(RouteStep::Make(position, spec, scripts[spec.script.as_str()].0));
+                changed.routes_added.push(route_named(spec));
+            }
+        }
+    }
+    Ok(plan)
 }

@@ -33,6 +33,12 @@ pub(crate) fn route_twice(spec: &RouteSpec) -> StoreError {
     conflict(format!("{title} stands twice in the app"), vec![title])
 }
 
+/// Two scripts have one name.
+pub(crate) fn script_twice(name: &str) -> StoreError {
+    let message = format!("`{name}` stands twice: endpoints and modules share their names");
+    conflict(message, vec![name.to_owned()])
+}
+
 /// A script imports modules that are not there.
 pub(crate) fn missing_modules(script: &str, missing: Vec<String>) -> StoreError {
     conflict(format!("`{script}` imports what the app does not have: {}", missing.join(", ")), missing)

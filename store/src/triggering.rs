@@ -8,10 +8,10 @@ use crate::parts::Named;
 use crate::{StoreError, TriggerWrite};
 use picloud_model::clock::{UnixMs, rfc3339};
 use picloud_model::event::{Cause, EventKind};
-use picloud_model::ids::{AppId, EventId, ExecutionId, ScriptId};
+use picloud_model::ids::{AppId, AsyncRequestId, EventId, ExecutionId, ScriptId, TimerId};
 use picloud_model::script::ScriptKind;
 use picloud_model::timer::NewTimer;
-use picloud_model::trigger::{Trigger, TriggerKind};
+use picloud_model::trigger::{PAUSE_AFTER_DEFAULT, Trigger, TriggerKind, TriggerSpec};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -52,6 +52,55 @@ pub(crate) fn state_shown(trigger: &Trigger) -> Value {
     json!({ "paused": trigger.paused.as_ref().map(|paused| &paused.reason), "failures": trigger.failures })
 }
 
+/// Whether pausing it for this reason, or resuming it where there is none, would change nothing.
+pub(crate) fn is_so_already(trigger: &Trigger, reason: Option<&str>) -> bool {
+    match reason {
+        Some(_reason) => trigger.paused.is_some(),
+        None => trigger.paused.is_none() && trigger.failures == 0,
+    }
+}
+
+/// Why a trigger is paused that has failed so often in a row; `None` where it is not for that.
+pub(crate) fn pause_reason(spec: &TriggerSpec, failures: u32) -> Option<String> {
+    let pause_after = spec.pause_after.unwrap_or(PAUSE_AFTER_DEFAULT);
+    (pause_after > 0 && failures >= pause_after).then(|| format!("{failures} dead letters in a row"))
+}
+
+/// Whether both have their schedule's times alike, so that the next one stays.
+pub(crate) fn has_same_times(old: &TriggerSpec, new: &TriggerSpec) -> bool {
+    old.kind == new.kind && old.schedule == new.schedule && old.timezone == new.timezone
+}
+
+/// What is not for triggers but for one endpoint of the app: a timer, a request.
+pub(crate) struct ForScript<'a> {
+    pub(crate) script: &'a str,
+    /// Who leads there, for the refusal: `timer`.
+    pub(crate) what: &'a str,
+    pub(crate) kind: EventKind,
+    pub(crate) due_at: UnixMs,
+    pub(crate) body: Vec<u8>,
+    pub(crate) timer: Option<TimerId>,
+    pub(crate) request: Option<AsyncRequestId>,
+}
+
+impl ForScript<'_> {
+    /// Its event and its delivery, where `script` is the endpoint.
+    pub(crate) fn delivery(self, app: AppId, script: ScriptId, cause: &Cause) -> (NewEvent, Target) {
+        let event = NewEvent { due_at: self.due_at, ..event_of(cause, self.kind, cause.root_id, self.body) };
+        let target = Target {
+            lane: own_lane(app),
+            trigger: None,
+            script,
+            version: None,
+            ordering_key: None,
+            expires_at: None,
+            timer: self.timer,
+            request: self.request,
+        };
+        (event, target)
+    }
+}
+
 /// A delivery of an event that never happened. A paused trigger's own lane stands still, so it takes the app's.
 pub(crate) fn fired(
     app: AppId,
@@ -87,7 +136,7 @@ fn event_of(cause: &Cause, kind: EventKind, root_id: ExecutionId, body: Vec<u8>)
         at: cause.at,
         due_at: cause.at,
         root_id,
-        depth: cause.depth + 1,
+        depth: cause.depth.saturating_add(1),
         chain: cause.chain.clone(),
         body,
     }

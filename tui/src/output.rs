@@ -8,6 +8,7 @@ use picloud_model::problem::Problem;
 use picloud_model::script::Diagnostic;
 use serde_json::Value;
 use std::io::{self, IsTerminal, Write};
+use std::sync::Mutex;
 
 /// Prints for one command.
 pub(crate) struct Output {
@@ -15,6 +16,8 @@ pub(crate) struct Output {
     pub(crate) json: bool,
     color_out: bool,
     color_err: bool,
+    /// What would have been said, where nothing may be printed because the screen is drawn on.
+    kept: Option<Mutex<Vec<String>>>,
 }
 
 /// Colours, by what they mean.
@@ -36,7 +39,19 @@ impl Output {
     /// For people, or as JSON.
     pub(crate) fn new(json: bool) -> Self {
         let wanted = !no_color();
-        Self { json, color_out: wanted && io::stdout().is_terminal(), color_err: wanted && io::stderr().is_terminal() }
+        let (color_out, color_err) = (wanted && io::stdout().is_terminal(), wanted && io::stderr().is_terminal());
+        Self { json, color_out, color_err, kept: None }
+    }
+
+    /// Prints nothing: what a person must see is kept until [`Self::take_kept`].
+    pub(crate) fn keeping() -> Self {
+        Self { json: false, color_out: false, color_err: false, kept: Some(Mutex::default()) }
+    }
+
+    /// What had to be said since the last time.
+    pub(crate) fn take_kept(&self) -> Vec<String> {
+        let kept = self.kept.as_ref().and_then(|kept| kept.lock().ok());
+        kept.map(|mut kept| std::mem::take(&mut *kept)).unwrap_or_default()
     }
 
     /// Text on standard output, with a line end where it has none.
@@ -89,14 +104,14 @@ impl Output {
 
     /// Says that something takes long, to a person only.
     pub(crate) fn waiting(&self, what: &str) {
-        if io::stderr().is_terminal() {
+        if self.kept.is_none() && io::stderr().is_terminal() {
             let _closed = write!(io::stderr(), "{what}");
         }
     }
 
     /// Takes back what [`Self::waiting`] said.
     pub(crate) fn waiting_over(&self) {
-        if io::stderr().is_terminal() {
+        if self.kept.is_none() && io::stderr().is_terminal() {
             let _closed = write!(io::stderr(), "\r\x1b[2K");
         }
     }
@@ -164,11 +179,22 @@ impl Output {
         text
     }
 
-    #[expect(clippy::unused_self, reason = "whoever prints holds the output")]
     fn complain(&self, text: &str) {
+        if let Some(kept) = self.kept.as_ref().and_then(|kept| kept.lock().ok()) {
+            return keep(kept, text);
+        }
         // Nobody is left to be told where standard error is closed.
         let _closed = writeln!(io::stderr(), "{text}");
     }
+}
+
+/// What was not taken is bounded: only the newest counts.
+fn keep(mut kept: std::sync::MutexGuard<'_, Vec<String>>, text: &str) {
+    const KEPT_MAX: usize = 16;
+    if kept.len() >= KEPT_MAX {
+        kept.remove(0);
+    }
+    kept.push(text.to_owned());
 }
 
 fn paint(color: bool, ink: Ink, text: &str) -> String {
@@ -182,7 +208,8 @@ fn paint(color: bool, ink: Ink, text: &str) -> String {
     if color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
 }
 
-fn columns(headings: &[&str], rows: &[Vec<String>]) -> String {
+/// Rows below their headings, in columns.
+pub(crate) fn columns(headings: &[&str], rows: &[Vec<String>]) -> String {
     let heading: Vec<String> = headings.iter().map(|heading| heading.to_uppercase()).collect();
     let width_of = |column: usize| {
         let cells = rows.iter().chain([&heading]).filter_map(|row| row.get(column));

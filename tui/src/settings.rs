@@ -195,6 +195,54 @@ fn default_place(config_dir: &ConfigDir) -> Result<(Place, Option<Login>), Failu
     }
 }
 
+/// What the environment says of the terminal and of the session.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Surroundings {
+    /// `TERM`.
+    pub(crate) term: String,
+    /// `COLORTERM`.
+    pub(crate) colorterm: String,
+    /// Whether colours are not wanted.
+    pub(crate) no_color: bool,
+    /// What decides about letters: `LC_ALL`, `LC_CTYPE` or `LANG`.
+    pub(crate) locale: String,
+    /// Whether the person is at the other end of an SSH connection.
+    pub(crate) in_ssh: bool,
+    /// What was to be run, where sshd runs this program instead (`ForceCommand`).
+    pub(crate) original_command: Option<String>,
+    /// `VISUAL` or `EDITOR`.
+    pub(crate) editor: Option<String>,
+    /// Where drafts are kept: `$XDG_STATE_HOME/picloud`, or `$HOME/.local/state/picloud`.
+    pub(crate) state_dir: Option<PathBuf>,
+    /// `HOME`.
+    pub(crate) home: Option<PathBuf>,
+    /// Where files are that are soon gone.
+    pub(crate) temp_dir: PathBuf,
+}
+
+impl Surroundings {
+    /// Looks around, once.
+    pub(crate) fn read() -> Self {
+        let said = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let text = |name: &str| said(name).map(|value| value.to_string_lossy().into_owned());
+        let absolute = |name: &str| said(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        let home = absolute("HOME");
+        let state = absolute("XDG_STATE_HOME").or_else(|| home.as_ref().map(|home| home.join(".local/state")));
+        Self {
+            term: text("TERM").unwrap_or_default(),
+            colorterm: text("COLORTERM").unwrap_or_default(),
+            no_color: no_color(),
+            locale: ["LC_ALL", "LC_CTYPE", "LANG"].iter().find_map(|name| text(name)).unwrap_or_default(),
+            in_ssh: said("SSH_CONNECTION").is_some(),
+            original_command: text("SSH_ORIGINAL_COMMAND"),
+            editor: text("VISUAL").or_else(|| text("EDITOR")),
+            state_dir: state.map(|state| state.join("picloud")),
+            home,
+            temp_dir: std::env::temp_dir(),
+        }
+    }
+}
+
 /// Whether the person asked for text without colours (<https://no-color.org>).
 pub(crate) fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())

@@ -40,7 +40,6 @@ const TARGETS: &[Target] = &[
     Target { name: "path", runs: 200_000, seconds_max: 10, bytes_max: 512, dictionary: None },
     Target { name: "frames", runs: 100_000, seconds_max: 10, bytes_max: 4_096, dictionary: None },
     Target { name: "app_toml", runs: 50_000, seconds_max: 15, bytes_max: 4_096, dictionary: None },
-    Target { name: "cursor", runs: 5_000, seconds_max: 15, bytes_max: 128, dictionary: None },
     Target { name: "node_frames", runs: 100_000, seconds_max: 15, bytes_max: 4_096, dictionary: None },
 ];
 

@@ -23,7 +23,7 @@ usage: cargo xtask TASK
   api          tries the admin API against its own OpenAPI document
   tidy         checks the rules of the tree that no compiler knows
   migrations   writes the checksums of new migrations into their CHECKSUMS file
-  picture      runs the quickstart of the release build and draws docs/quickstart.svg from what it printed";
+  picture      runs the quickstart of the release build and draws the pictures of the README from what it showed";
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1)) {

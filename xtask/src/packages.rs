@@ -18,6 +18,8 @@ pub(crate) const NEEDED: &[(&str, &str)] = &[
     ("libc6-dev", "the headers that SQLite includes"),
     ("mount", "a small file system that a test fills"),
     ("nftables", "cuts these cables, in one direction or both"),
+    ("openssh-client", "people come to the terminal UI with it"),
+    ("openssh-server", "lets them in, and runs the terminal UI in the place of a shell"),
     ("postgresql", "the server that tests of the shared store start for themselves"),
     ("python3-venv", "a place for schemathesis, which tries the admin API"),
     ("strace", "makes the disk fail under a running appliance"),

@@ -21,7 +21,7 @@ use picloud_model::app::App;
 use picloud_model::audit::{Act, RefusedAct};
 use picloud_model::principal::Principal;
 use picloud_model::problem::{Code, Problem};
-use picloud_model::scope::{Capability, allows};
+use picloud_model::scope::{Capability, Grant, Scope, allows};
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -82,6 +82,15 @@ impl Entry {
     /// Who asks.
     pub(super) fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// What they may do.
+    pub(super) fn grants(&self) -> Vec<Grant> {
+        match &self.visitor.identity {
+            Identity::Local(_) => Scope::ALL.iter().copied().map(Grant::everywhere).collect(),
+            Identity::Key { scopes, .. } => scopes.to_vec(),
+            Identity::Unknown(_) => Vec::new(),
+        }
     }
 
     /// What this request does, for the store and the audit log.

@@ -2,9 +2,9 @@
 
 use super::access::{Guarded, Known};
 use super::api::{
-    apps, audit, backup, cluster, dead_letters, deploy, env, executions, files, join_tokens, keys, kv, logs, meta,
-    metrics, nodes, publish, replay, routes, run, scripts, sdk, secrets, sweep, timers, topics, triggers, versions,
-    watch,
+    activity, apps, audit, backup, cluster, dead_letters, deploy, env, executions, files, join_tokens, keys, kv, logs,
+    meta, metrics, nodes, publish, replay, routes, run, scripts, sdk, secrets, sweep, timers, topics, triggers,
+    versions, watch, whoami,
 };
 use super::openapi::{BASE, Urls, urls};
 use super::refusal::Refusal;
@@ -27,6 +27,8 @@ pub(super) fn urls() -> Urls {
         "/ready" => meta::ready;
         "/version" => meta::version;
         "/status" => meta::status;
+        "/activity" => activity::activity;
+        "/whoami" => whoami::whoami;
         "/limits" => meta::limits;
         "/openapi.json" => meta::openapi;
         "/sdk/docs" => sdk::docs;
@@ -42,6 +44,7 @@ pub(super) fn urls() -> Urls {
         "/apps/{app}/scripts/{script}/versions/{version}/diff" => versions::diff;
         "/apps/{app}/scripts/{script}/rollback" => versions::rollback;
         "/apps/{app}/scripts/{script}/imports" => scripts::imports;
+        "/apps/{app}/scripts/{script}/check" => scripts::check;
         "/apps/{app}/scripts/{script}/importers" => scripts::importers;
         "/apps/{app}/scripts/{script}/release" => scripts::release;
         "/apps/{app}/scripts/{script}/run" => run::run;
@@ -72,6 +75,7 @@ pub(super) fn urls() -> Urls {
         "/apps/{app}/executions" => executions::list;
         "/apps/{app}/executions/{execution}" => executions::get;
         "/apps/{app}/executions/{execution}/replay" => replay::replay;
+        "/executions" => executions::list_all;
         "/apps/{app}/secrets" => secrets::list;
         "/apps/{app}/secrets/{name}" => secrets::get, secrets::put, secrets::delete;
         "/schedules/preview" => triggers::preview_schedule;

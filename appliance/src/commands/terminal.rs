@@ -1,19 +1,9 @@
-//! The one place that writes to the terminal.
+//! What the appliance writes to the terminal beyond lines: its log, archives, and how far something is.
+
+pub(super) use picloud_cluster::terminal::{complain, exit_code, say};
 
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
-
-/// Prints what was asked for. A closed terminal is no error: the appliance goes on.
-pub(super) fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    let _closed = writeln!(out, "{line}").and_then(|()| out.flush());
-}
-
-/// Prints what went wrong.
-pub(super) fn complain(line: &str) {
-    let mut out = std::io::stderr().lock();
-    let _closed = writeln!(out, "{line}").and_then(|()| out.flush());
-}
 
 /// Starts logging on standard error. `filter` was checked with the settings.
 pub(super) fn start_log(filter: &str, with_time: bool) {

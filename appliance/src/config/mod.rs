@@ -1,16 +1,15 @@
 //! Settings: defaults, then the configuration file, then `PICLOUD_*`, then flags; the same names in all four.
 //!
-//! The only place that reads the environment. To add a setting: a field in [`Settings`] and a row in
-//! [`table::SETTINGS`]; file key, variable, flag, help, errors and `check-config` come from that row.
+//! To add a setting: a field in [`Settings`] and a row in [`table::SETTINGS`]; file key, variable, flag, help, errors and
+//! `check-config` come from that row.
 
-mod load;
 mod table;
 
-pub use load::{ConfigError, Layers, load, read};
+pub use picloud_cluster::settings::{ConfigError, Layers, Origin};
 pub use table::{SETTINGS, SettingRow};
 
 use crate::caddy::{self, CaddyAddress, CaddySettings};
-use std::collections::BTreeMap;
+use picloud_cluster::settings::{ConfigFile, Table};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -137,44 +136,37 @@ impl Settings {
     }
 }
 
-/// Settings and where each came from.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// What holds.
-    pub settings: Settings,
-    /// By key, for every setting that somebody set.
-    pub origins: BTreeMap<&'static str, Origin>,
+/// Settings of the appliance and where each came from.
+pub type Config = picloud_cluster::settings::Config<Settings>;
+
+/// Everything that is read of the settings.
+pub const TABLE: Table<Settings> = Table {
+    rows: SETTINGS,
+    foreign_variables: &[
+        "PICLOUD_URL",
+        "PICLOUD_SOCKET",
+        "PICLOUD_KEY",
+        "PICLOUD_FINGERPRINT",
+        "PICLOUD_APP",
+        // Of a node agent on the same machine.
+        "PICLOUD_APPLIANCE",
+    ],
+    file_expected: "a TOML file in UTF-8",
+    named_file_expected: "the path of a TOML file after --config",
+};
+
+/// Reads file and environment and loads; `config_file` is what `--config` says.
+pub fn read(
+    mode: &Mode,
+    config_file: Option<&Path>,
+    flags: Vec<(&'static str, String)>,
+) -> Result<Config, ConfigError> {
+    TABLE.read(Settings::defaults(mode), ConfigFile { named: config_file, usual: default_file(mode) }, flags)
 }
 
-impl Config {
-    /// Where the value of `key` comes from.
-    pub fn origin(&self, key: &str) -> Origin {
-        self.origins.get(key).cloned().unwrap_or(Origin::Default)
-    }
-}
-
-/// Where a value comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// Nobody set it.
-    Default,
-    /// A line of the configuration file.
-    File(PathBuf, usize),
-    /// A variable of the environment.
-    Environment(String),
-    /// A flag.
-    Flag(String),
-}
-
-impl std::fmt::Display for Origin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::File(path, line) => write!(f, "{}:{line}", path.display()),
-            Self::Environment(name) => f.write_str(name),
-            Self::Flag(name) => f.write_str(name),
-        }
-    }
+/// Lays the layers over the defaults.
+pub fn load(mode: &Mode, layers: &Layers) -> Result<Config, ConfigError> {
+    TABLE.load(Settings::defaults(mode), layers)
 }
 
 /// The file that `mode` reads where `--config` names none; `None` where it reads none.

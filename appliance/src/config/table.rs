@@ -1,49 +1,11 @@
 //! The table of settings: one row each, from which file keys, variables, flags, help and errors come.
 
 use super::Settings;
+use picloud_cluster::settings::{Secret, Shape, number, path};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
-/// How a value stands in the configuration file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// `"text"`
-    Text,
-    /// `512`
-    Number,
-    /// `true` or `false`
-    Switch,
-}
-
-/// One setting.
-pub struct SettingRow {
-    /// Its key in the file; `PICLOUD_` and upper case make the variable, `-` for `_` makes the flag.
-    pub key: &'static str,
-    /// How the value is called in help.
-    pub value_name: &'static str,
-    /// What a value must be, for errors.
-    pub expected: &'static str,
-    /// What it is for.
-    pub doc: &'static str,
-    /// How it stands in the file.
-    pub shape: Shape,
-    /// Takes a value, or refuses it.
-    pub set: fn(&mut Settings, &str) -> Option<()>,
-    /// The value as text; empty where nothing is set.
-    pub show: fn(&Settings) -> String,
-}
-
-impl SettingRow {
-    /// `PICLOUD_DATA_DIR`
-    pub fn variable(&self) -> String {
-        format!("PICLOUD_{}", self.key.to_uppercase())
-    }
-
-    /// `data-dir`
-    pub fn flag(&self) -> String {
-        self.key.replace('_', "-")
-    }
-}
+/// One setting of the appliance.
+pub type SettingRow = picloud_cluster::settings::SettingRow<Settings>;
 
 /// Most compiled modules that may be kept; each takes tens of kilobytes.
 const MODULE_CACHE_SIZE_MAX: u32 = 65_536;
@@ -64,54 +26,54 @@ pub const SETTINGS: &[SettingRow] = &[
         value_name: "DIR",
         expected: "a folder",
         doc: "Where data lives",
-        shape: Shape::Text,
         set: |settings, text| path(text).map(|dir| settings.data_dir = dir),
         show: |settings| settings.data_dir.display().to_string(),
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "ingress_addr",
         value_name: "ADDR:PORT",
         expected: "an address and a port, such as `0.0.0.0:8080` or `[::]:8080`",
         doc: "Where scripts' routes are answered (HTTP); port 0 takes a free one",
-        shape: Shape::Text,
         set: |settings, text| address(text).map(|addr| settings.ingress_addr = addr),
         show: |settings| settings.ingress_addr.to_string(),
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "admin_socket",
         value_name: "FILE",
         expected: "the path of a socket file",
         doc: "Where the admin API listens for people of this machine",
-        shape: Shape::Text,
         set: |settings, text| path(text).map(|file| settings.admin_socket = file),
         show: |settings| settings.admin_socket.display().to_string(),
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "admin_addr",
         value_name: "ADDR:PORT",
         expected: "an address and a port, such as `0.0.0.0:8443`",
         doc: "Where the admin API listens for remote people (HTTPS); `dev` leaves it off unless this is set",
-        shape: Shape::Text,
         set: |settings, text| address(text).map(|addr| settings.admin_addr = addr),
         show: |settings| settings.admin_addr.to_string(),
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "tls_cert",
         value_name: "FILE",
         expected: "the path of a PEM file",
         doc: "Your own certificate for the admin API, in place of one by the appliance's own CA",
-        shape: Shape::Text,
         set: |settings, text| path(text).map(|file| settings.tls_cert = Some(file)),
         show: |settings| settings.tls_cert.as_ref().map(|file| file.display().to_string()).unwrap_or_default(),
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "tls_key",
         value_name: "FILE",
         expected: "the path of a PEM file",
         doc: "The private key of that certificate",
-        shape: Shape::Text,
         set: |settings, text| path(text).map(|file| settings.tls_key = Some(file)),
         show: |settings| settings.tls_key.as_ref().map(|file| file.display().to_string()).unwrap_or_default(),
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "mdns",
@@ -121,49 +83,51 @@ pub const SETTINGS: &[SettingRow] = &[
         shape: Shape::Switch,
         set: |settings, text| text.parse().ok().map(|on| settings.mdns = on),
         show: |settings| settings.mdns.to_string(),
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "files_root",
         value_name: "DIR",
         expected: "a folder",
         doc: "Where files of apps are, on another disk for example; `files` in the data folder otherwise",
-        shape: Shape::Text,
         set: |settings, text| path(text).map(|dir| settings.files_root = Some(dir)),
         show: |settings| settings.files_root.as_ref().map(|dir| dir.display().to_string()).unwrap_or_default(),
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "database_url",
         value_name: "URL",
         expected: "the address of a Postgres database: `postgres://USER:PASSWORD@HOST:5432/DATABASE`",
         doc: "The Postgres database for the data, which appliances may share; SQLite in the data folder otherwise",
-        shape: Shape::Text,
         set: |settings, text| {
             picloud_store::is_database_url(text).then(|| settings.database_url = Some(text.to_owned()))
         },
-        // Never with its password.
         show: |settings| settings.database_url.as_deref().map(picloud_store::shown_database_url).unwrap_or_default(),
+        // It may hold a password.
+        secret: Secret::Whole("what was given"),
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "caddy_admin",
         value_name: "URL",
         expected: "the admin API of a Caddy: `http://127.0.0.1:2019`, or `unix//run/caddy/admin.sock`",
         doc: "A Caddy whose upstreams are kept to the nodes there are (docs/caddy.md)",
-        shape: Shape::Text,
         set: |settings, text| text.parse().ok().map(|address| settings.caddy_admin = Some(address)),
         show: |settings| settings.caddy_admin.as_ref().map(ToString::to_string).unwrap_or_default(),
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "caddy_upstreams",
         value_name: "ID",
         expected: "the `@id` of a `reverse_proxy` handler, or a path such as `/config/apps/http/servers/srv0/routes/0/handle/0`",
         doc: "Which handler of that Caddy has them",
-        shape: Shape::Text,
         set: |settings, text| {
             crate::caddy::upstreams_path(text)?;
             settings.caddy_upstreams = text.to_owned();
             Some(())
         },
         show: |settings| settings.caddy_upstreams.clone(),
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "module_cache_size",
@@ -173,6 +137,7 @@ pub const SETTINGS: &[SettingRow] = &[
         shape: Shape::Number,
         set: |settings, text| number(text, MODULE_CACHE_SIZE_MAX).map(|n| settings.module_cache_size = n),
         show: |settings| settings.module_cache_size.to_string(),
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "concurrency",
@@ -182,28 +147,29 @@ pub const SETTINGS: &[SettingRow] = &[
         shape: Shape::Number,
         set: |settings, text| number(text, CONCURRENCY_MAX).map(|n| settings.concurrency = n),
         show: |settings| settings.concurrency.to_string(),
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "worker_user",
         value_name: "USER",
         expected: "the name of a user",
         doc: "Whom workers run as, where the appliance runs as root",
-        shape: Shape::Text,
         set: |settings, text| (!text.is_empty()).then(|| settings.worker_user = Some(text.to_owned())),
         show: |settings| settings.worker_user.clone().unwrap_or_default(),
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "log",
         value_name: "LEVEL",
         expected: "error, warn, info, debug or trace, also per module: `info,picloud_store=debug`",
         doc: "What is logged on standard error",
-        shape: Shape::Text,
         set: |settings, text| {
             tracing_subscriber::EnvFilter::try_new(text).ok().filter(|_valid| !text.is_empty())?;
             settings.log = text.to_owned();
             Some(())
         },
         show: |settings| settings.log.clone(),
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "versions_min",
@@ -213,6 +179,7 @@ pub const SETTINGS: &[SettingRow] = &[
         shape: Shape::Number,
         set: |settings, text| number(text, VERSIONS_MAX).map(|n| settings.versions_min = n),
         show: |settings| settings.versions_min.to_string(),
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "versions_max",
@@ -222,6 +189,7 @@ pub const SETTINGS: &[SettingRow] = &[
         shape: Shape::Number,
         set: |settings, text| number(text, VERSIONS_MAX).map(|n| settings.versions_max = n),
         show: |settings| settings.versions_max.to_string(),
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "versions_days",
@@ -231,6 +199,7 @@ pub const SETTINGS: &[SettingRow] = &[
         shape: Shape::Number,
         set: |settings, text| number(text, VERSIONS_DAYS_MAX).map(|n| settings.versions_days = n),
         show: |settings| settings.versions_days.to_string(),
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "letters_days",
@@ -240,6 +209,7 @@ pub const SETTINGS: &[SettingRow] = &[
         shape: Shape::Number,
         set: |settings, text| number(text, VERSIONS_DAYS_MAX).map(|n| settings.letters_days = n),
         show: |settings| settings.letters_days.to_string(),
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "letters_max",
@@ -249,17 +219,10 @@ pub const SETTINGS: &[SettingRow] = &[
         shape: Shape::Number,
         set: |settings, text| number(text, LETTERS_MAX).map(|n| settings.letters_max = n),
         show: |settings| settings.letters_max.to_string(),
+        ..SettingRow::TEXT
     },
 ];
 
-fn path(text: &str) -> Option<PathBuf> {
-    (!text.is_empty() && !text.contains('\0')).then(|| PathBuf::from(text))
-}
-
 fn address(text: &str) -> Option<SocketAddr> {
     text.parse().ok()
-}
-
-fn number(text: &str, max: u32) -> Option<u32> {
-    text.parse().ok().filter(|n| (1..=max).contains(n))
 }

@@ -11,7 +11,7 @@ use picloud_model::placement::Placement;
 use picloud_model::problem::{Code, Problem};
 use picloud_model::protocol::AppSnapshot;
 use picloud_model::route::{Route, RouteSpec};
-use picloud_model::script::{Diagnostic, SavedScript, ScriptInput, ScriptKind};
+use picloud_model::script::{CheckedScript, Diagnostic, SavedScript, ScriptInput, ScriptKind};
 use picloud_store::{ScriptWrite, StoreError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -122,25 +122,23 @@ impl Appliance {
         expected: Option<i64>,
         act: &Act,
     ) -> Result<SavedScript, Problem> {
-        let limits = app.limits.resolve();
-        let (kind, file) = (input.kind, check::file_of(input.kind, name));
-        let checked = {
-            let (name, source) = (name.to_owned(), input.source.clone());
-            let limits = limits.clone();
-            tokio::task::spawn_blocking(move || check::check_source(&name, kind, &source, &limits)).await
-        };
-        let checked = checked.map_err(|error| {
-            tracing::error!(%error, "checking a script panicked");
-            Problem::internal()
-        })?;
-        let validated = checked.map_err(|errors| invalid_script(&file, errors))?;
-        let write = ScriptWrite { name: name.to_owned(), kind, source: input.source, imports: validated.imports };
-        let act = Act { message: input.message, ..act.clone() };
+        let file = check::file_of(input.kind, name);
+        let act = Act { message: input.message.clone(), ..act.clone() };
+        let (write, warnings) = checked_source(app, name, input).await?;
         let _alone = self.changes.lock().await;
         self.check_graph(app, std::slice::from_ref(&write)).await?;
         let script = self.store.save_script(app.id, &write, expected, &act).await.map_err(from_store)?;
         self.registry.publish(app.id).await.map_err(from_store)?;
-        Ok(SavedScript { script, warnings: in_file(&file, validated.warnings) })
+        Ok(SavedScript { script, warnings: in_file(&file, warnings) })
+    }
+
+    /// Says what a save would say, and saves nothing.
+    pub async fn check_script(&self, app: &App, name: &str, input: ScriptInput) -> Result<CheckedScript, Problem> {
+        let file = check::file_of(input.kind, name);
+        let (write, warnings) = checked_source(app, name, input).await?;
+        // Nobody is kept from changing things meanwhile: a save checks again.
+        self.check_graph(app, std::slice::from_ref(&write)).await?;
+        Ok(CheckedScript { imports: write.imports, warnings: in_file(&file, warnings) })
     }
 
     /// Removes a script or module. Answers whether it was there.
@@ -328,6 +326,23 @@ pub(super) fn invalid(app: &str, mut errors: Vec<Diagnostic>) -> Problem {
             Problem::new(Code::Invalid, format!("{} things in app `{app}` are not right", errors.len())).errors(errors)
         }
     }
+}
+
+/// A source that compiles and validates by itself, and what should be looked at all the same.
+async fn checked_source(app: &App, name: &str, input: ScriptInput) -> Result<(ScriptWrite, Vec<Diagnostic>), Problem> {
+    let (kind, file) = (input.kind, check::file_of(input.kind, name));
+    let checked = {
+        let (name, source, limits) = (name.to_owned(), input.source.clone(), app.limits.resolve());
+        // Compiling takes its time; the threads that answer must not wait for it.
+        tokio::task::spawn_blocking(move || check::check_source(&name, kind, &source, &limits)).await
+    };
+    let checked = checked.map_err(|error| {
+        tracing::error!(%error, "checking a script panicked");
+        Problem::internal()
+    })?;
+    let validated = checked.map_err(|errors| invalid_script(&file, errors))?;
+    let write = ScriptWrite { name: name.to_owned(), kind, source: input.source, imports: validated.imports };
+    Ok((write, validated.warnings))
 }
 
 /// The problem of a source that was to be saved and does not compile or validate.

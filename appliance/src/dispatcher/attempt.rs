@@ -2,6 +2,7 @@
 
 use super::end::{self, Outcome};
 use super::running::{At, Place};
+use crate::activity::Live;
 use crate::host::{Causes, Origin, StoreHost};
 use crate::metrics::Metrics;
 use crate::nodes::hub::{Hub, NoResult};
@@ -51,6 +52,8 @@ pub struct Parts {
     pub vault: Arc<Vault>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What happened of late.
+    pub activity: Live,
     /// Where runs come from, for what they write.
     pub causes: Causes,
     /// This machine's name.
@@ -135,6 +138,7 @@ impl Parts {
             history: host.history.clone(),
             vault: Arc::clone(&host.vault),
             metrics: Arc::clone(&host.metrics),
+            activity: host.activity.clone(),
             causes: host.causes.clone(),
             node: host.node.clone(),
         }
@@ -280,6 +284,7 @@ impl Parts {
             match self.store.end_delivery(delivery.id, outcome.end.clone(), now).await {
                 Ok(ended) => {
                     self.metrics.delivery_ended(&app, outcome.word);
+                    self.activity.delivered(&app, delivery.event.kind, outcome.word, now);
                     return say(&app, delivery, &outcome, &ended);
                 }
                 Err(error) => {

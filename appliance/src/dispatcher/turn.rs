@@ -49,6 +49,8 @@ struct State {
     look: bool,
     /// Whether something was held since the last look that nothing here may run.
     is_stuck: bool,
+    /// Whether machines may have come or gone since their places were counted.
+    recount: bool,
 }
 
 pub(super) async fn run(parts: Arc<Parts>, places_here: usize, held: Held, mut stopping: watch::Receiver<bool>) {
@@ -70,6 +72,7 @@ pub(super) async fn run(parts: Arc<Parts>, places_here: usize, held: Held, mut s
         next_due: None,
         look: true,
         is_stuck: false,
+        recount: true,
     };
     loop {
         if !*stopping.borrow() {
@@ -93,7 +96,7 @@ pub(super) async fn run(parts: Arc<Parts>, places_here: usize, held: Held, mut s
             Some(ended) = state.tasks.join_next() => state.joined(ended),
             () = freed => {}
             // A node that comes brings places.
-            Ok(()) = nodes.changed(), if !is_stopping => state.look = true,
+            Ok(()) = nodes.changed(), if !is_stopping => (state.look, state.recount) = (true, true),
             Ok(()) = apps.changed(), if !is_stopping => state.look_again(),
             () = alarm.wait(due) => state.is_due(),
         }
@@ -163,6 +166,9 @@ impl State {
 
     /// Begins as many runs as there are places that may run them.
     fn begin(&mut self) {
+        if self.ready.is_empty() && self.held.is_empty() && !std::mem::take(&mut self.recount) {
+            return;
+        }
         let here = self.here();
         let mut places = Places::for_deliveries(here, &self.parts.hub, &self.running);
         self.places = places.all().max(1);

@@ -1,6 +1,6 @@
 //! The key that URLs of files are signed with: 32 random bytes in a file of their own, made when first needed.
 
-use crate::private_file;
+use picloud_cluster::private_file;
 use std::io::{Error, ErrorKind, Result};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -54,7 +54,7 @@ impl KeyFile {
     }
 
     fn read(&self) -> Result<Option<Key>> {
-        let Some(bytes) = private_file::read(&self.path)?.map(Zeroizing::new) else { return Ok(None) };
+        let Some(bytes) = private_file::read_secret(&self.path)?.map(Zeroizing::new) else { return Ok(None) };
         let key = <[u8; KEY_BYTES]>::try_from(bytes.as_slice()).map_err(|_other_size| {
             let found = bytes.len();
             let detail = format!("{} has {found} bytes instead of {KEY_BYTES}", self.path.display());

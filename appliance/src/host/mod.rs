@@ -11,6 +11,7 @@ mod signed;
 pub use causes::{Causes, Origin, UnderWay};
 pub(crate) use publish::{check as check_publish, check_value as check_event_value};
 
+use crate::activity::Live;
 use crate::keys::KeyRing;
 use crate::kv;
 use crate::metrics::Metrics;
@@ -60,6 +61,8 @@ pub struct StoreHost {
     pub history: History,
     /// The apps' secrets.
     pub vault: Arc<Vault>,
+    /// What happened of late.
+    pub activity: Live,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Woken when an entry gets a time to live.
@@ -118,6 +121,7 @@ impl Host for StoreHost {
             self.refusals.push_others(refused_act(refusal, now), refusal.times);
         }
         self.metrics.add(&counts, |app| self.app_name(app));
+        self.activity.counted(&counts, now, |app| self.app_name(app));
     }
 
     async fn worker_lost(&self, runs: Vec<LostRun>) {

@@ -1,6 +1,7 @@
 //! Opens everything that workers ask for: the store, the folder of files, and what is kept in memory beside them.
 
 use super::{Causes, StoreHost};
+use crate::activity::Live;
 use crate::appliance::StartError;
 use crate::backup;
 use crate::config::Settings;
@@ -37,6 +38,7 @@ impl StoreHost {
             if settings.database_url.is_some() { Blobs::open_shared(&files_dir) } else { Blobs::open(&files_dir) }?;
         blobs.belong_to(store.as_ref()).await?;
         let hub = Hub::default();
+        let activity = Live::new(clock.now_ms());
         let vault = Arc::new(Vault::new(Arc::clone(&store), &settings.data_dir, hub.clone()));
         let labels = Arc::new(crate::nodes::own_labels(&node));
         Ok(Self {
@@ -44,8 +46,9 @@ impl StoreHost {
             signed: Arc::new(Signed::of(&settings.data_dir)),
             clock,
             registry: Arc::new(Registry::new(Arc::clone(&store), hub.clone(), labels)),
-            history: History::new(Arc::clone(&store), Arc::clone(&vault), tail, watcher),
+            history: History::new(Arc::clone(&store), Arc::clone(&vault), tail, activity.clone(), watcher),
             vault,
+            activity,
             metrics: Arc::new(Metrics::default()),
             expiry: ExpirySignal::default(),
             keys: Arc::new(KeyRing::default()),

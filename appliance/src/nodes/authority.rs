@@ -3,7 +3,7 @@
 use crate::admin::make_authority;
 use crate::appliance::StartError;
 use crate::host::StoreHost;
-use crate::private_file;
+use picloud_cluster::private_file;
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -27,7 +27,7 @@ pub(crate) async fn share(host: &StoreHost, keys: &Path) -> Result<(), StartErro
     for (name, text) in [("ca.key", key), ("ca.crt", cert)] {
         let path = keys.join(name);
         let failed = |source| StartError::SharedFile { path: path.clone(), source };
-        if private_file::read(&path).map_err(failed)?.as_deref() != Some(text) {
+        if private_file::read_secret(&path).map_err(failed)?.as_deref() != Some(text) {
             private_file::prepare(&path, text).and_then(|()| private_file::put_in_place(&path)).map_err(failed)?;
         }
     }

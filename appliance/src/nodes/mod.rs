@@ -122,6 +122,11 @@ impl Cluster {
         &self.shared.strangers
     }
 
+    /// Changes when a machine comes that waits, asks for the first time, or goes.
+    pub(crate) fn strangers_changed(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.strangers().changes()
+    }
+
     /// A machine announces on the network that it has this key. Discovery only proposes: nothing of it is proved.
     pub fn seen_on_network(&self, fingerprint: ContentHash, name: &str, address: Option<IpAddr>) {
         let id = NodeId::of(&fingerprint);

@@ -60,7 +60,11 @@ impl Entry {
 
 /// All of them. Cheap to clone.
 #[derive(Clone, Default)]
-pub(super) struct Strangers(Arc<Mutex<Vec<Entry>>>);
+pub(super) struct Strangers {
+    all: Arc<Mutex<Vec<Entry>>>,
+    /// Counts those that came, asked for the first time, or went.
+    changes: watch::Sender<u64>,
+}
 
 /// A request that is held; the stranger goes on being known for a while after it is dropped.
 pub(super) struct Held {
@@ -92,7 +96,10 @@ impl Strangers {
     /// One that asks; 429 where there are too many.
     pub(super) fn ask(&self, asking: Stranger) -> Result<Held, Problem> {
         let mut all = self.lock();
-        let at = find_or_room(&mut all, asking)?;
+        let (at, is_news) = find_or_room(&mut all, asking)?;
+        if is_news {
+            self.say_changed();
+        }
         let entry = &mut all[at];
         entry.waiting += 1;
         Ok(Held { among: self.clone(), id: entry.stranger.id.clone(), decided: entry.decided.subscribe() })
@@ -100,13 +107,16 @@ impl Strangers {
 
     /// One that was seen on the network. Left out where there are too many.
     pub(super) fn see(&self, seen: Stranger) {
-        // It is nobody's request that could be told.
-        let _no_room = find_or_room(&mut self.lock(), seen);
+        // It is nobody's request that could be told of no room.
+        if let Ok((_at, true)) = find_or_room(&mut self.lock(), seen) {
+            self.say_changed();
+        }
     }
 
     /// It is not seen on the network any more.
     pub(super) fn unsee(&self, id: &NodeId) {
         self.lock().retain(|entry| entry.stranger.id != *id || entry.stranger.has_asked);
+        self.say_changed();
     }
 
     /// All that are known as of `now`.
@@ -121,11 +131,21 @@ impl Strangers {
         let mut all = self.lock();
         let Some(at) = all.iter().position(|entry| entry.stranger.id == *id) else { return false };
         all.swap_remove(at).decided.send_replace(Some(decision));
+        self.say_changed();
         true
     }
 
+    /// Changes when one comes, asks for the first time, or goes.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn say_changed(&self) {
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+
     fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -133,11 +153,12 @@ fn forget_old(all: &mut Vec<Entry>, now: UnixMs) {
     all.retain(|entry| entry.waiting > 0 || now.saturating_sub(entry.stranger.last_at) < SHOWN_AFTER_MS);
 }
 
-/// Where it is among all, a place made for it where it is new.
-fn find_or_room(all: &mut Vec<Entry>, stranger: Stranger) -> Result<usize, Problem> {
+/// Where it is among all, a place made for it where it is new; and whether it is, or asks for the first time.
+fn find_or_room(all: &mut Vec<Entry>, stranger: Stranger) -> Result<(usize, bool), Problem> {
     forget_old(all, stranger.last_at);
     if let Some(at) = all.iter().position(|entry| entry.stranger.id == stranger.id) {
         let known = &mut all[at].stranger;
+        let is_news = stranger.has_asked && !known.has_asked;
         // What was only seen says nothing against what was proved.
         if stranger.has_asked || !known.has_asked {
             let first_at = known.first_at;
@@ -145,7 +166,7 @@ fn find_or_room(all: &mut Vec<Entry>, stranger: Stranger) -> Result<usize, Probl
         } else {
             known.last_at = stranger.last_at;
         }
-        return Ok(at);
+        return Ok((at, is_news));
     }
     let of_address = |entry: &Entry| entry.stranger.address == stranger.address;
     let too_many = |what: &str, max: usize| {
@@ -165,7 +186,7 @@ fn find_or_room(all: &mut Vec<Entry>, stranger: Stranger) -> Result<usize, Probl
         fingerprint_groups(&stranger.fingerprint), stranger.id
     );
     all.push(Entry::new(stranger));
-    Ok(all.len() - 1)
+    Ok((all.len() - 1, true))
 }
 
 /// Forgets the one of these that has asked for nothing for the longest; answers whether there was one.

@@ -2,7 +2,7 @@
 
 use super::VaultError;
 use super::seal::{KEY_BYTES, SealKey};
-use crate::private_file;
+use picloud_cluster::private_file;
 use std::path::{Path, PathBuf};
 
 /// Where it lies in the data folder.
@@ -20,7 +20,7 @@ impl MasterFile {
 
     /// The key, `None` where there is no file.
     pub(super) fn read(&self) -> Result<Option<SealKey>, VaultError> {
-        let bytes = private_file::read(&self.0).map_err(|source| self.unreadable(source))?;
+        let bytes = private_file::read_secret(&self.0).map_err(|source| self.unreadable(source))?;
         let Some(bytes) = bytes.map(zeroize::Zeroizing::new) else { return Ok(None) };
         let bytes_found = bytes.len();
         let key = SealKey::from_bytes(&bytes);

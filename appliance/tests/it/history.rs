@@ -44,7 +44,10 @@ fn plain_successes_are_seen_while_it_runs_and_failures_and_logs_for_long() {
     assert_eq!(paged, before, "in pages, across disk and memory");
     for run in &before {
         let one = appliance.admin("GET", &format!("/apps/kitchen/executions/{}", run["id"].as_str().unwrap()), "");
-        assert_eq!(one.json(), *run);
+        let mut one = one.json();
+        let input = one.as_object_mut().unwrap().remove("input");
+        assert!(input.is_some_and(|input| input["request"]["method"] == "GET"), "one alone tells what it saw");
+        assert_eq!(one, *run);
     }
     kill(Pid::from_raw(i32::try_from(appliance.child.id()).unwrap()), Signal::SIGKILL).unwrap();
     let _killed = appliance.child.wait();

@@ -6,6 +6,7 @@
 mod support;
 
 mod access;
+mod activity;
 mod api;
 mod backup;
 mod caddy;

@@ -45,6 +45,26 @@ fn a_script_is_saved_read_rolled_back_and_removed() {
 }
 
 #[test]
+fn a_check_says_what_a_save_would_say_and_saves_nothing() {
+    let data = tempdir().unwrap();
+    let appliance = Appliance::serve(data.path());
+    appliance.deploy(&hello("kitchen", "\"good\""));
+    let check = |name: &str, body: &str| appliance.admin("POST", &format!("/apps/kitchen/scripts/{name}/check"), body);
+    let good = check("hello", "{\"source\": \"2\"}");
+    assert_eq!((good.status, good.text().as_str()), (200, "{\"imports\":[],\"warnings\":[]}"));
+    assert_eq!(check("brand_new", "{\"source\": \"2\"}").status, 200, "it need not be there");
+    let broken = check("hello", "{\"source\": \"let a = 1;\\nlet b = ;\"}");
+    assert_eq!((broken.status, broken.json()["code"].as_str()), (422, Some("invalid-script")));
+    assert_eq!(broken.json()["errors"][0]["line"], 2);
+    let lonely = check("hello", "{\"source\": \"import \\\"nobody\\\" as n; n::f()\"}");
+    assert_eq!(lonely.status, 422, "{}", lonely.text());
+    assert_eq!(lonely.json()["errors"][0]["file"], "scripts/hello.rhai", "{}", lonely.text());
+    assert_eq!(appliance.get("/kitchen").text(), "good");
+    assert_eq!(appliance.admin("GET", "/apps/kitchen/scripts/hello", "").json()["version"], 1);
+    assert_eq!(appliance.admin("GET", "/apps/kitchen/scripts/brand_new", "").status, 404);
+}
+
+#[test]
 fn a_broken_script_is_refused_with_its_line_and_the_last_good_one_answers() {
     let data = tempdir().unwrap();
     let appliance = Appliance::serve(data.path());

@@ -232,6 +232,9 @@ fn a_run_is_run_again_with_what_it_saw_for_real_or_to_see_what_it_would_do() {
     });
     assert_eq!((&run["trigger"], &run["attempt"], &run["replayable"]), (&json!("on-order"), &json!(1), &json!(true)));
     let id = run["id"].as_str().unwrap();
+    let whole = appliance.admin("GET", &format!("/apps/shop/executions/{id}"), "").json();
+    assert_eq!(whole["input"]["event"]["topic"], "orders/new", "what it saw is told of one run: {whole}");
+    assert!(run["input"].is_null(), "and not in lists: {run}");
     let replay = |body: &str| appliance.admin("POST", &format!("/apps/shop/executions/{id}/replay"), body);
     appliance.admin("DELETE", "/apps/shop/kv/receipts/pubsub", "");
     let dry = replay(r#"{"dry_run": true}"#);

@@ -39,6 +39,8 @@ pub const ENROL_BYTES_MAX: usize = 16 * 1024;
 pub const BEAT_BUSY_MS: u64 = 5_000;
 /// … and one without so often: two small packets and their acknowledgements a beat are under 1 MB a day.
 pub const BEAT_IDLE_MS: u64 = 40_000;
+/// A node whose last beat took longer to be answered is slow: it beats as a busy one, so that it is not slow for longer.
+pub const SLOW_ROUND_TRIP_MS: u32 = 1_000;
 /// Without an answer for so long after a beat, the appliance counts as away.
 pub const BEAT_ANSWER_MS: u64 = 10_000;
 

@@ -3,7 +3,7 @@
 //! What the apps of this moment need is kept as long as it fits; beyond the bound what nobody needs goes first, then
 //! what was used longest ago.
 
-use crate::private_file;
+use picloud_cluster::private_file;
 use picloud_model::hash::ContentHash;
 use sha2::{Digest, Sha256};
 use std::collections::{HashMap, HashSet};

@@ -1,6 +1,6 @@
 //! All apps and the hashes of keys as the node last heard of them, in one file: enough to boot and to serve from.
 
-use crate::private_file;
+use picloud_cluster::private_file;
 use picloud_model::hash::ContentHash;
 use picloud_model::protocol::Snapshot;
 use picloud_model::protocol::node::PROTOCOL;

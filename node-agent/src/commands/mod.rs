@@ -8,31 +8,15 @@ mod run;
 mod status;
 mod terminal;
 
-use crate::config::{self, SETTINGS, Settings};
+use crate::config::{self, SETTINGS, Settings, TABLE};
 use clap::{Arg, ArgAction, ArgMatches, Command};
+use picloud_cluster::terminal::Stopped;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// What ended a command: a sentence for the person at the terminal, with a hint where there is one.
-#[derive(Debug)]
-struct Stopped(String);
-
-impl<E: std::fmt::Display> From<E> for Stopped {
-    fn from(error: E) -> Self {
-        Self(error.to_string())
-    }
-}
-
 /// Reads the command line and does it.
 pub fn main() -> ExitCode {
-    let matches = command().get_matches();
-    match do_it(&matches) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(Stopped(message)) => {
-            terminal::complain(&format!("error: {message}"));
-            ExitCode::FAILURE
-        }
-    }
+    terminal::exit_code(do_it(&command().get_matches()))
 }
 
 fn do_it(matches: &ArgMatches) -> Result<(), Stopped> {
@@ -49,10 +33,7 @@ fn do_it(matches: &ArgMatches) -> Result<(), Stopped> {
 }
 
 fn settle(given: &ArgMatches) -> Result<Settings, config::ConfigError> {
-    let flags = SETTINGS
-        .iter()
-        .filter_map(|row| given.get_one::<String>(row.key).map(|value| (row.key, value.clone())))
-        .collect();
+    let flags = TABLE.flags(|key| given.get_one(key));
     config::read(given.get_one::<PathBuf>("config").map(PathBuf::as_path), flags)
 }
 
@@ -102,8 +83,7 @@ fn with_settings(command: Command) -> Command {
         .value_parser(clap::value_parser!(PathBuf))
         .help(format!("The configuration file (default: {})", config::CONFIG_FILE));
     SETTINGS.iter().fold(command.arg(file), |command, row| {
-        let flag = Arg::new(row.key).long(row.flag()).value_name(row.value_name);
-        command.arg(flag.help(format!("{} [{}]", row.doc, row.variable())))
+        command.arg(Arg::new(row.key).long(row.flag()).value_name(row.value_name).help(row.help()))
     })
 }
 

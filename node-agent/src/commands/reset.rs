@@ -4,7 +4,8 @@ use super::{Stopped, terminal};
 use crate::config::Settings;
 use crate::identity::IdentityFiles;
 use crate::spool::Spool;
-use crate::{private_file, start};
+use crate::start;
+use picloud_cluster::private_file;
 use picloud_model::clock::{Clock, SystemClock};
 
 /// The spool's files.

@@ -31,7 +31,8 @@ pub(super) fn run(settings: Settings) -> Result<(), Stopped> {
                 }
             }
         });
-        match running.run(stop).await {
+        // As a task: what wakes the outermost future costs a look at all sockets each time.
+        match tokio::spawn(running.run(stop)).await? {
             Ended::Stopped => {}
             Ended::Retired => terminal::say(
                 "this node was removed from its appliance; `picloud-node reset` makes it a new node, which can join anew",

@@ -1,18 +1,8 @@
-//! The one place that writes to the terminal.
+//! What the agent writes to the terminal: lines, and its log.
 
-use std::io::{IsTerminal, Write};
+pub(super) use picloud_cluster::terminal::{exit_code, say};
 
-/// Prints what was asked for. A closed terminal is no error: the agent goes on.
-pub(super) fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    let _closed = writeln!(out, "{line}").and_then(|()| out.flush());
-}
-
-/// Prints what went wrong.
-pub(super) fn complain(line: &str) {
-    let mut out = std::io::stderr().lock();
-    let _closed = writeln!(out, "{line}").and_then(|()| out.flush());
-}
+use std::io::IsTerminal;
 
 /// Starts logging on standard error. `filter` was checked with the settings.
 pub(super) fn start_log(filter: &str) {

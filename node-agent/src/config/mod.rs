@@ -1,16 +1,16 @@
 //! Settings of the agent: defaults, then the configuration file, then `PICLOUD_*`, then flags; the same names in all.
 //!
-//! The only place that reads the environment. To add a setting: a field in [`Settings`] and a row in
-//! [`table::SETTINGS`]; file key, variable, flag, help and errors come from that row.
+//! To add a setting: a field in [`Settings`] and a row in [`table::SETTINGS`]; file key, variable, flag, help and errors
+//! come from that row.
 
-mod load;
 mod table;
 
-pub use load::{ConfigError, Layers, load, read};
+pub use picloud_cluster::settings::{ConfigError, Layers};
 pub use table::{SETTINGS, SettingRow};
 
+use picloud_cluster::settings::{ConfigFile, Table};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The file that is read where `--config` names no other.
 pub const CONFIG_FILE: &str = "/etc/picloud/node.toml";
@@ -62,6 +62,25 @@ impl Default for Settings {
             log: "info".to_owned(),
         }
     }
+}
+
+/// Everything that is read of the settings.
+pub const TABLE: Table<Settings> = Table {
+    rows: SETTINGS,
+    foreign_variables: &["PICLOUD_URL", "PICLOUD_SOCKET", "PICLOUD_KEY", "PICLOUD_FINGERPRINT", "PICLOUD_APP"],
+    file_expected: "the path of a TOML file in UTF-8",
+    named_file_expected: "the path of a TOML file in UTF-8",
+};
+
+/// Reads file and environment and loads; `config_file` is what `--config` says.
+pub fn read(config_file: Option<&Path>, flags: Vec<(&'static str, String)>) -> Result<Settings, ConfigError> {
+    let file = ConfigFile { named: config_file, usual: Some(Path::new(CONFIG_FILE)) };
+    Ok(TABLE.read(Settings::default(), file, flags)?.settings)
+}
+
+/// Lays the layers over the defaults.
+pub fn load(layers: &Layers) -> Result<Settings, ConfigError> {
+    Ok(TABLE.load(Settings::default(), layers)?.settings)
 }
 
 /// A typed address of an appliance as `host:port`, `None` where it is none.

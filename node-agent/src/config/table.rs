@@ -1,50 +1,10 @@
 //! The table of settings: one row each, from which file keys, variables, flags, help and errors come.
 
 use super::{Settings, typed_address};
-use std::path::PathBuf;
+use picloud_cluster::settings::{Secret, Shape, number, path};
 
-/// How a value stands in the configuration file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// `"text"`
-    Text,
-    /// `512`
-    Number,
-    /// `true` or `false`
-    Switch,
-}
-
-/// One setting.
-pub struct SettingRow {
-    /// Its key in the file; `PICLOUD_` and upper case make the variable, `-` for `_` makes the flag.
-    pub key: &'static str,
-    /// How the value is called in help.
-    pub value_name: &'static str,
-    /// What a value must be, for errors.
-    pub expected: &'static str,
-    /// What it is for.
-    pub doc: &'static str,
-    /// How it stands in the file.
-    pub shape: Shape,
-    /// Takes a value, or refuses it.
-    pub set: fn(&mut Settings, &str) -> Option<()>,
-    /// The value as text; empty where nothing is set.
-    pub show: fn(&Settings) -> String,
-    /// Its value is not repeated in errors.
-    pub secret: bool,
-}
-
-impl SettingRow {
-    /// `PICLOUD_DATA_DIR`
-    pub fn variable(&self) -> String {
-        format!("PICLOUD_{}", self.key.to_uppercase())
-    }
-
-    /// `data-dir`
-    pub fn flag(&self) -> String {
-        self.key.replace('_', "-")
-    }
-}
+/// One setting of the agent.
+pub type SettingRow = picloud_cluster::settings::SettingRow<Settings>;
 
 /// Most compiled modules that may be kept; each takes tens of kilobytes.
 const MODULE_CACHE_SIZE_MAX: u32 = 65_536;
@@ -52,18 +12,6 @@ const MODULE_CACHE_SIZE_MAX: u32 = 65_536;
 const CONCURRENCY_MAX: u32 = 1_024;
 /// Most typed addresses.
 const APPLIANCES_MAX: usize = 16;
-
-/// A row of text that is no secret; the others are written from it.
-const TEXT: SettingRow = SettingRow {
-    key: "",
-    value_name: "TEXT",
-    expected: "",
-    doc: "",
-    shape: Shape::Text,
-    set: |_settings, _text| None,
-    show: |_settings| String::new(),
-    secret: false,
-};
 
 /// All settings.
 pub const SETTINGS: &[SettingRow] = &[
@@ -74,7 +22,7 @@ pub const SETTINGS: &[SettingRow] = &[
         doc: "Where the node's key, its cache and its spool are",
         set: |settings, text| path(text).map(|dir| settings.data_dir = dir),
         show: |settings| settings.data_dir.display().to_string(),
-        ..TEXT
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "ingress_addr",
@@ -83,7 +31,7 @@ pub const SETTINGS: &[SettingRow] = &[
         doc: "Where scripts' routes are answered (HTTP); port 0 takes a free one",
         set: |settings, text| text.parse().ok().map(|addr| settings.ingress_addr = addr),
         show: |settings| settings.ingress_addr.to_string(),
-        ..TEXT
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "appliance",
@@ -95,7 +43,7 @@ pub const SETTINGS: &[SettingRow] = &[
             all.filter(|all| all.len() <= APPLIANCES_MAX).map(|all| settings.appliance = all)
         },
         show: |settings| settings.appliance.join(","),
-        ..TEXT
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "join_token",
@@ -108,8 +56,8 @@ pub const SETTINGS: &[SettingRow] = &[
             Some(())
         },
         show: |settings| settings.join_token.as_ref().map(|_token| "(set)".to_owned()).unwrap_or_default(),
-        secret: true,
-        ..TEXT
+        secret: Secret::Value("what it is"),
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "join_token_file",
@@ -118,7 +66,7 @@ pub const SETTINGS: &[SettingRow] = &[
         doc: "A file with the join token, on the boot partition for example",
         set: |settings, text| path(text).map(|file| settings.join_token_file = Some(file)),
         show: |settings| settings.join_token_file.as_ref().map(|file| file.display().to_string()).unwrap_or_default(),
-        ..TEXT
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "mdns",
@@ -128,7 +76,7 @@ pub const SETTINGS: &[SettingRow] = &[
         shape: Shape::Switch,
         set: |settings, text| text.parse().ok().map(|on| settings.mdns = on),
         show: |settings| settings.mdns.to_string(),
-        ..TEXT
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "name",
@@ -141,7 +89,7 @@ pub const SETTINGS: &[SettingRow] = &[
             Some(())
         },
         show: |settings| settings.name.clone().unwrap_or_default(),
-        ..TEXT
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "module_cache_size",
@@ -151,7 +99,7 @@ pub const SETTINGS: &[SettingRow] = &[
         shape: Shape::Number,
         set: |settings, text| number(text, MODULE_CACHE_SIZE_MAX).map(|n| settings.module_cache_size = n),
         show: |settings| settings.module_cache_size.to_string(),
-        ..TEXT
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "concurrency",
@@ -161,7 +109,7 @@ pub const SETTINGS: &[SettingRow] = &[
         shape: Shape::Number,
         set: |settings, text| number(text, CONCURRENCY_MAX).map(|n| settings.concurrency = n),
         show: |settings| settings.concurrency.to_string(),
-        ..TEXT
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "worker_user",
@@ -170,7 +118,7 @@ pub const SETTINGS: &[SettingRow] = &[
         doc: "Whom workers run as, where the agent runs as root",
         set: |settings, text| (!text.is_empty()).then(|| settings.worker_user = Some(text.to_owned())),
         show: |settings| settings.worker_user.clone().unwrap_or_default(),
-        ..TEXT
+        ..SettingRow::TEXT
     },
     SettingRow {
         key: "log",
@@ -183,14 +131,6 @@ pub const SETTINGS: &[SettingRow] = &[
             Some(())
         },
         show: |settings| settings.log.clone(),
-        ..TEXT
+        ..SettingRow::TEXT
     },
 ];
-
-fn path(text: &str) -> Option<PathBuf> {
-    (!text.is_empty() && !text.contains('\0')).then(|| PathBuf::from(text))
-}
-
-fn number(text: &str, max: u32) -> Option<u32> {
-    text.parse().ok().filter(|n| (1..=max).contains(n))
-}

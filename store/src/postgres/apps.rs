@@ -6,10 +6,11 @@ use super::audit_rows::{Noted, note};
 use super::error::{JobResult, expect_version};
 use super::signals::News;
 use super::transaction::{Tx, reading, writing};
+use crate::app_rules::{made, patched};
 use crate::audit_shown::{app_change_shown, app_shown};
 pub(super) use crate::cursor::rows_max;
 use crate::cursor::{self, List};
-pub(super) use crate::refusals::name_taken;
+use crate::refusals::name_taken;
 use crate::{Apps, Result};
 use async_trait::async_trait;
 use picloud_model::app::{App, AppPatch, NewApp};
@@ -63,12 +64,7 @@ impl Apps for PgStore {
         writing!(self, |tx| {
             let Some(before) = app_locked(tx, app).await? else { return Ok(None) };
             expect_version(expected, before.revision)?;
-            let (mut after, patch) = (before.clone(), patch.clone());
-            after.hosts = patch.hosts.unwrap_or(after.hosts);
-            after.env = patch.env.unwrap_or(after.env);
-            after.limits = patch.limits.unwrap_or(after.limits);
-            after.http = patch.http.unwrap_or(after.http);
-            after.placement = patch.placement.unwrap_or(after.placement);
+            let mut after = patched(&before, patch);
             if after != before {
                 update_app(tx, &mut after, act.at).await?;
                 let shown = Some(app_change_shown(&before, &after));
@@ -172,18 +168,7 @@ pub(super) async fn insert_app(tx: &mut Tx<'_>, app: &NewApp, at: UnixMs) -> Job
     .fetch_one(tx.conn())
     .await?;
     tx.tell(News::Changes);
-    Ok(App {
-        id: AppId(id),
-        name: app.name.clone(),
-        hosts: app.hosts.clone(),
-        env: app.env.clone(),
-        limits: app.limits.clone(),
-        http: app.http.clone(),
-        placement: app.placement.clone(),
-        revision: 1,
-        created_at: at,
-        updated_at: at,
-    })
+    Ok(made(AppId(id), app, at))
 }
 
 /// Writes hosts, env, limits, what may be reached and where it may run, and counts the revision up.

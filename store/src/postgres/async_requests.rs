@@ -3,8 +3,9 @@
 use super::columns::{count_at, uuid_at};
 use super::enqueue::storable;
 use super::error::JobResult;
-use super::events::{ForScript, deliver};
+use super::events::deliver;
 use super::transaction::Tx;
+use crate::triggering::ForScript;
 use picloud_model::async_request::{Accepted, AsyncAnswer, AsyncState, NewAsyncRequest};
 use picloud_model::clock::UnixMs;
 use picloud_model::event::{Cause, EventKind};

@@ -12,16 +12,16 @@ use super::error::JobResult;
 use super::signals::News;
 use super::transaction::{Tx, reading, writing};
 use crate::Result;
-use crate::letters::{Dying, refusal, with_attempt};
+use crate::letters::{Dying, DyingRow, refusal, script_gone, with_attempt};
+use crate::triggering::pause_reason;
 use picloud_model::DeadLetterId;
 use picloud_model::async_request::{ANSWER_KEPT_MS, AsyncAnswer};
 use picloud_model::audit::Act;
 use picloud_model::clock::UnixMs;
 use picloud_model::delivery::{Attempt, DeliveryEnd, Ended};
-use picloud_model::event::Event;
 use picloud_model::ids::{AppId, AsyncRequestId, DeliveryId, ScriptId, TriggerId};
-use picloud_model::problem::{Code, Problem};
-use picloud_model::trigger::{PAUSE_AFTER_DEFAULT, TriggerSpec};
+use picloud_model::problem::Problem;
+use picloud_model::trigger::TriggerSpec;
 use serde_json::json;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
@@ -134,15 +134,14 @@ async fn not_run(tx: &mut Tx<'_>, id: DeliveryId, claim: &Claim, due_at: UnixMs)
 }
 
 async fn dead(tx: &mut Tx<'_>, id: DeliveryId, claim: &Claim, attempt: &Attempt, now: UnixMs) -> JobResult<Ended> {
-    let Some(row) = DyingRow::lock(tx, id, true).await? else { return Ok(Ended::default()) };
-    let tried = with_attempt(row.tried.as_deref(), attempt);
+    let Some(row) = lock_dying(tx, id, true).await? else { return Ok(Ended::default()) };
     // A run that never came back could not tell which version it was: the one that would be run now.
     let version = match (attempt.version, row.version) {
         (1.., _) => attempt.version,
         (_, Some(version)) => version,
         _ => script_at(tx.conn(), row.app, row.script).await?.map_or(0, |script| script.version),
     };
-    let dying = row.dying(version, claim.attempt, attempt.error.clone(), tried);
+    let dying = row.of_attempt(version, claim.attempt, attempt);
     let letter = give_up(tx, id, &dying, now).await?;
     let paused = match claim.trigger {
         Some(trigger) => count_failure(tx, claim.app, trigger, &attempt.node, now).await?,
@@ -154,14 +153,11 @@ async fn dead(tx: &mut Tx<'_>, id: DeliveryId, claim: &Claim, attempt: &Attempt,
 /// Gives a delivery up that was not run for it: it is too old, or took the machine down too often. Does not count for
 /// the trigger's pause, since nothing was tried.
 pub(super) async fn give_up_unrun(tx: &mut Tx<'_>, id: DeliveryId, error: Problem, now: UnixMs) -> JobResult<()> {
-    let Some(row) = DyingRow::lock(tx, id, false).await? else { return Ok(()) };
+    let Some(row) = lock_dying(tx, id, false).await? else { return Ok(()) };
     let Some(script) = script_at(tx.conn(), row.app, row.script).await? else {
         return forget(tx, id, now).await;
     };
-    let tried = row.tried.as_deref().and_then(|tried| serde_json::from_str(tried).ok()).unwrap_or_default();
-    let (version, attempts) = (row.version.unwrap_or(script.version), row.attempts);
-    let dying = row.dying(version, attempts, error, tried);
-    give_up(tx, id, &dying, now).await?;
+    give_up(tx, id, &row.unrun(script.version, error), now).await?;
     Ok(())
 }
 
@@ -178,9 +174,8 @@ pub(super) async fn forget(tx: &mut Tx<'_>, id: DeliveryId, now: UnixMs) -> JobR
     let Some(row) = row else { return Ok(()) };
     tx.tell(News::Deliveries);
     if let Some(request) = some_uuid_at(&row, 0)? {
-        let gone = Problem::new(Code::NotFound, "the script that was to answer the request does not exist any more");
         let expires_at = now.saturating_add(ANSWER_KEPT_MS);
-        keep_answer(tx.conn(), AsyncRequestId(request), &refusal(&gone)?, expires_at).await?;
+        keep_answer(tx.conn(), AsyncRequestId(request), &refusal(&script_gone())?, expires_at).await?;
     }
     Ok(())
 }
@@ -214,11 +209,7 @@ async fn count_failure(
     .await?;
     let Some(row) = row else { return Ok(None) };
     let (failures, spec, paused) = (count_at(&row, 0)?, json_at::<TriggerSpec>(&row, 1)?, row.try_get::<bool, _>(2)?);
-    let pause_after = spec.pause_after.unwrap_or(PAUSE_AFTER_DEFAULT);
-    if paused || pause_after == 0 || failures < pause_after {
-        return Ok(None);
-    }
-    let reason = format!("{failures} dead letters in a row");
+    let Some(reason) = pause_reason(&spec, failures).filter(|_reason| !paused) else { return Ok(None) };
     sqlx::query("UPDATE triggers SET paused_at = $2, paused_by = $3 WHERE id = $1")
         .bind(trigger.0)
         .bind(now)
@@ -232,81 +223,50 @@ async fn count_failure(
     Ok(Some((spec.name, failures)))
 }
 
-/// A delivery's row and its event's, as far as a dead letter needs them.
-struct DyingRow {
-    app: AppId,
-    trigger: Option<TriggerId>,
-    script: ScriptId,
-    script_name: String,
-    version: Option<i64>,
-    attempts: u32,
-    tried: Option<String>,
-    ordering_key: Option<String>,
-    request: Option<AsyncRequestId>,
-    event: Event,
+/// Reads it, where it is this appliance's or nobody's (`claimed`: only where it is this one's), and locks it.
+async fn lock_dying(tx: &mut Tx<'_>, id: DeliveryId, claimed: bool) -> JobResult<Option<DyingRow>> {
+    let me = tx.store.instance.into_bytes();
+    let locked = sqlx::query(
+        "SELECT 1 FROM deliveries WHERE id = $1 AND CASE WHEN $3 THEN claimed_by = $2
+         ELSE claimed_by IS NULL OR claimed_by = $2 END FOR UPDATE",
+    )
+    .bind(id.0)
+    .bind(me)
+    .bind(claimed)
+    .fetch_optional(tx.conn())
+    .await?;
+    if locked.is_none() {
+        return Ok(None);
+    }
+    read_dying(tx.conn(), id).await
 }
 
-impl DyingRow {
-    /// Reads it, where it is this appliance's or nobody's (`claimed`: only where it is this one's), and locks it.
-    async fn lock(tx: &mut Tx<'_>, id: DeliveryId, claimed: bool) -> JobResult<Option<Self>> {
-        let me = tx.store.instance.into_bytes();
-        let locked = sqlx::query(
-            "SELECT 1 FROM deliveries WHERE id = $1 AND CASE WHEN $3 THEN claimed_by = $2
-             ELSE claimed_by IS NULL OR claimed_by = $2 END FOR UPDATE",
-        )
-        .bind(id.0)
-        .bind(me)
-        .bind(claimed)
-        .fetch_optional(tx.conn())
-        .await?;
-        if locked.is_none() {
-            return Ok(None);
-        }
-        Self::read(tx.conn(), id).await
-    }
+async fn read_dying(conn: &mut PgConnection, id: DeliveryId) -> JobResult<Option<DyingRow>> {
+    let row = sqlx::query(
+        "SELECT d.app_id, d.trigger_id, s.id, s.name, d.version, d.attempts, d.tried, d.ordering_key, d.request_id,
+                e.event_id, e.kind, e.at, e.root_id, e.depth, e.chain, e.body
+         FROM deliveries d JOIN events e ON e.id = d.event LEFT JOIN triggers t ON t.id = d.trigger_id
+         LEFT JOIN scripts s ON s.id = CASE WHEN d.version IS NULL THEN coalesce(t.script_id, d.script_id)
+                                       ELSE d.script_id END
+         WHERE d.id = $1",
+    )
+    .bind(id.0)
+    .fetch_optional(conn)
+    .await?;
+    row.as_ref().map(dying_from_row).transpose()
+}
 
-    async fn read(conn: &mut PgConnection, id: DeliveryId) -> JobResult<Option<Self>> {
-        let row = sqlx::query(
-            "SELECT d.app_id, d.trigger_id, s.id, s.name, d.version, d.attempts, d.tried, d.ordering_key, d.request_id,
-                    e.event_id, e.kind, e.at, e.root_id, e.depth, e.chain, e.body
-             FROM deliveries d JOIN events e ON e.id = d.event LEFT JOIN triggers t ON t.id = d.trigger_id
-             LEFT JOIN scripts s ON s.id = CASE WHEN d.version IS NULL THEN coalesce(t.script_id, d.script_id)
-                                           ELSE d.script_id END
-             WHERE d.id = $1",
-        )
-        .bind(id.0)
-        .fetch_optional(conn)
-        .await?;
-        row.as_ref().map(Self::from_row).transpose()
-    }
-
-    fn from_row(row: &PgRow) -> JobResult<Self> {
-        Ok(Self {
-            app: AppId(row.try_get(0)?),
-            trigger: row.try_get::<Option<i64>, _>(1)?.map(TriggerId),
-            script: ScriptId(row.try_get::<Option<i64>, _>(2)?.unwrap_or_default()),
-            script_name: row.try_get::<Option<String>, _>(3)?.unwrap_or_default(),
-            version: row.try_get(4)?,
-            attempts: count_at(row, 5)?,
-            tried: row.try_get(6)?,
-            ordering_key: row.try_get(7)?,
-            request: some_uuid_at(row, 8)?.map(AsyncRequestId),
-            event: event_at(row, 9)?,
-        })
-    }
-
-    fn dying(self, version: i64, attempts: u32, error: Problem, tried: Vec<Attempt>) -> Dying {
-        Dying {
-            app: self.app,
-            trigger: self.trigger,
-            script: self.script_name,
-            version,
-            event: self.event,
-            attempts,
-            error,
-            tried,
-            ordering_key: self.ordering_key,
-            request: self.request,
-        }
-    }
+fn dying_from_row(row: &PgRow) -> JobResult<DyingRow> {
+    Ok(DyingRow {
+        app: AppId(row.try_get(0)?),
+        trigger: row.try_get::<Option<i64>, _>(1)?.map(TriggerId),
+        script: ScriptId(row.try_get::<Option<i64>, _>(2)?.unwrap_or_default()),
+        script_name: row.try_get::<Option<String>, _>(3)?.unwrap_or_default(),
+        version: row.try_get(4)?,
+        attempts: count_at(row, 5)?,
+        tried: row.try_get(6)?,
+        ordering_key: row.try_get(7)?,
+        request: some_uuid_at(row, 8)?.map(AsyncRequestId),
+        event: event_at(row, 9)?,
+    })
 }

@@ -1,7 +1,7 @@
 //! Deploys in Postgres: an app as a whole, made and read.
 
 use super::app_parts::{put_routes, put_scripts};
-use super::apps::{app_by_id, app_locked_by_name, insert_app, name_taken, note_app, touch_app, update_app};
+use super::apps::{app_by_id, app_locked_by_name, insert_app, note_app, touch_app, update_app};
 use super::enqueue::forget_script;
 use super::error::JobResult;
 use super::routes::routes_of;
@@ -11,9 +11,9 @@ use super::transaction::{Tx, at_one_moment, writing};
 use super::trigger_parts::put_triggers;
 use super::trigger_rows::triggers_of;
 use super::{PgStore, snapshot};
-use crate::audit_shown::{app_change_shown, app_shown, with_message};
+use crate::app_rules::{PutApp, deploy_shown, found_and_wanted};
 use crate::parts::{Named, PartsChanged};
-use crate::{AppState, DeployWrite, Deploys, Result, StoreError};
+use crate::{AppState, DeployWrite, Deploys, Result};
 use async_trait::async_trait;
 use picloud_model::app::App;
 use picloud_model::audit::Act;
@@ -21,7 +21,6 @@ use picloud_model::clock::UnixMs;
 use picloud_model::hash::ContentHash;
 use picloud_model::ids::AppId;
 use picloud_model::protocol::AppSnapshot;
-use serde_json::json;
 use sqlx::PgConnection;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -70,63 +69,22 @@ async fn make_app(tx: &mut Tx<'_>, deploy: &DeployWrite, act: &Act) -> JobResult
         touch_app(tx, app.id, act.at).await?;
     }
     app = app_by_id(tx.conn(), app.id).await?.expect("it was written in this transaction");
-    note_deploy(tx, before.as_ref(), &app, app_changed, &changed, act);
+    let (before, after) = deploy_shown(before.as_ref(), &app, app_changed, &changed, act);
+    note_app(tx, act, "app.deploy", &app.name, before, Some(after));
     Ok(app)
-}
-
-/// Writes down what the deploy changed, of the app itself only where that changed.
-fn note_deploy(
-    tx: &mut Tx<'_>,
-    before: Option<&App>,
-    after: &App,
-    app_changed: bool,
-    changed: &PartsChanged,
-    act: &Act,
-) {
-    let revision = |app: &App| json!({ "revision": app.revision });
-    let (before_shown, mut after_shown) = match before {
-        Some(before) if app_changed => (Some(app_shown(before)), app_change_shown(before, after)),
-        Some(before) => (Some(revision(before)), revision(after)),
-        None => (None, app_shown(after)),
-    };
-    if let Some(fields) = after_shown.as_object_mut() {
-        fields.append(&mut changed.shown());
-    }
-    note_app(tx, act, "app.deploy", &after.name, before_shown, Some(with_message(after_shown, act)));
-}
-
-/// The app as it was and is; its parts may still change.
-struct PutApp {
-    before: Option<App>,
-    app: App,
-    /// Whether it is new or other than before, and its revision counted up.
-    changed: bool,
 }
 
 /// Makes the app or brings it to what the deploy says.
 async fn put_app(tx: &mut Tx<'_>, deploy: &DeployWrite, at: UnixMs) -> JobResult<PutApp> {
-    let wanted = &deploy.app;
-    match (app_locked_by_name(tx, &wanted.name).await?, deploy.expected) {
-        (None, None) => Ok(PutApp { before: None, app: insert_app(tx, wanted, at).await?, changed: true }),
-        (None, Some(expected)) => Err(StoreError::Stale { expected, actual: 0 }.into()),
-        (Some(_app), None) => Err(name_taken(&wanted.name).into()),
-        (Some(app), Some(expected)) if app.revision != expected => {
-            Err(StoreError::Stale { expected, actual: app.revision }.into())
-        }
-        (Some(before), Some(_expected)) => {
-            let mut app = before.clone();
-            app.hosts.clone_from(&wanted.hosts);
-            app.env.clone_from(&wanted.env);
-            app.limits.clone_from(&wanted.limits);
-            app.http.clone_from(&wanted.http);
-            app.placement.clone_from(&wanted.placement);
-            let changed = app != before;
-            if changed {
-                update_app(tx, &mut app, at).await?;
-            }
-            Ok(PutApp { before: Some(before), app, changed })
-        }
+    let found = app_locked_by_name(tx, &deploy.app.name).await?;
+    let Some((before, mut app)) = found_and_wanted(found, deploy)? else {
+        return Ok(PutApp { before: None, app: insert_app(tx, &deploy.app, at).await?, changed: true });
+    };
+    let changed = app != before;
+    if changed {
+        update_app(tx, &mut app, at).await?;
     }
+    Ok(PutApp { before: Some(before), app, changed })
 }
 
 async fn state_of(conn: &mut PgConnection, app: AppId) -> JobResult<Option<AppState>> {

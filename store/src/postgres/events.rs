@@ -6,15 +6,14 @@ use super::error::JobResult;
 use super::script_rows::script_by_name;
 use super::transaction::{Tx, reading, writing};
 use super::{PgStore, async_requests, timers};
-use crate::emission::{NewEvent, Target, own_lane};
 use crate::kv_changes::with_value;
 use crate::matching::Happened;
-use crate::triggering::leads_nowhere;
+use crate::triggering::{ForScript, leads_nowhere};
 use crate::{Events, Result};
 use async_trait::async_trait;
 use picloud_model::async_request::{Accepted, AsyncState, NewAsyncRequest};
 use picloud_model::clock::UnixMs;
-use picloud_model::event::{Cause, EventKind};
+use picloud_model::event::Cause;
 use picloud_model::hash::ContentHash;
 use picloud_model::ids::{AppId, AsyncRequestId, EventId, ScriptId, TimerId};
 use picloud_model::page::{Page, PageRequest};
@@ -109,41 +108,10 @@ async fn is_first(conn: &mut PgConnection, app: AppId, topic: &str, key: &str, n
     Ok(written.rows_affected() > 0)
 }
 
-/// What is not for triggers but for one endpoint of the app: a timer, a request.
-pub(super) struct ForScript<'a> {
-    pub(super) script: &'a str,
-    /// Who leads there, for the refusal: `timer`.
-    pub(super) what: &'a str,
-    pub(super) kind: EventKind,
-    pub(super) due_at: UnixMs,
-    pub(super) body: Vec<u8>,
-    pub(super) timer: Option<TimerId>,
-    pub(super) request: Option<AsyncRequestId>,
-}
-
-/// Makes its delivery. Refuses where the script is no endpoint of the app.
+/// Makes the delivery of what is for one script. Refuses where that is no endpoint of the app.
 pub(super) async fn deliver(tx: &mut Tx<'_>, app: AppId, cause: &Cause, one: ForScript<'_>) -> JobResult<()> {
     let script = endpoint(tx.conn(), app, one.script, one.what).await?;
-    let event = NewEvent {
-        id: EventId::new(),
-        kind: one.kind,
-        at: cause.at,
-        due_at: one.due_at,
-        root_id: cause.root_id,
-        depth: cause.depth.saturating_add(1),
-        chain: cause.chain.clone(),
-        body: one.body,
-    };
-    let target = Target {
-        lane: own_lane(app),
-        trigger: None,
-        script,
-        version: None,
-        ordering_key: None,
-        expires_at: None,
-        timer: one.timer,
-        request: one.request,
-    };
+    let (event, target) = one.delivery(app, script, cause);
     enqueue(tx, app, cause, &event, vec![target]).await?;
     Ok(())
 }

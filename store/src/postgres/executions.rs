@@ -39,11 +39,11 @@ impl Executions for PgStore {
         })
     }
 
-    async fn executions(&self, app: AppId, query: &ExecutionQuery) -> Result<Page<Execution>> {
+    async fn executions_of_apps(&self, apps: Option<&[AppId]>, query: &ExecutionQuery) -> Result<Page<Execution>> {
         let before = query.cursor.as_deref().map(|text| cursor::decode(List::Executions, text)).transpose()?;
         let items_max = cursor::page_items(query.limit);
         reading!(self, |conn| {
-            let rows = select(app, query, before.as_deref(), items_max).build().fetch_all(conn).await?;
+            let rows = select(apps, query, before.as_deref(), items_max).build().fetch_all(conn).await?;
             let executions = rows.iter().map(read).collect::<JobResult<_>>()?;
             Ok(cursor::page(executions, items_max, List::Executions, |last: &Execution| last.id.0.into_bytes()))
         })
@@ -81,10 +81,23 @@ impl Executions for PgStore {
     }
 }
 
-/// The page that `query` asks for, and one run more.
-fn select(app: AppId, query: &ExecutionQuery, before: Option<&[u8]>, items_max: usize) -> QueryBuilder<Postgres> {
-    let mut sql = QueryBuilder::new(COLUMNS);
-    sql.push(" WHERE app_id = ").push_bind(app.0);
+/// The page that `query` asks for, and one run more: the newest of each app, and of these the newest.
+fn select(
+    apps: Option<&[AppId]>,
+    query: &ExecutionQuery,
+    before: Option<&[u8]>,
+    items_max: usize,
+) -> QueryBuilder<Postgres> {
+    let mut sql = QueryBuilder::new("SELECT newest.* FROM ");
+    match apps {
+        Some(apps) => {
+            let ids: Vec<i64> = apps.iter().map(|app| app.0).collect();
+            sql.push("unnest(").push_bind(ids).push("::bigint[]) AS of_apps (of_app)");
+        }
+        // Apps without runs do not stand there.
+        None => drop(sql.push("(SELECT app_id FROM execution_totals) AS of_apps (of_app)")),
+    }
+    sql.push(", LATERAL (").push(COLUMNS).push(" WHERE app_id = of_app");
     if let Some(before) = before {
         sql.push(" AND id < ").push_bind(before.to_owned());
     }
@@ -104,6 +117,7 @@ fn select(app: AppId, query: &ExecutionQuery, before: Option<&[u8]>, items_max: 
     }
     let rows_max = i64::try_from(items_max).unwrap_or(i64::MAX).saturating_add(1);
     sql.push(" ORDER BY id DESC LIMIT ").push_bind(rows_max);
+    sql.push(") AS newest ORDER BY id DESC LIMIT ").push_bind(rows_max);
     sql
 }
 

@@ -6,8 +6,7 @@ use super::columns::{count_at, event_at, some_uuid_at};
 use super::enqueue::insert;
 use super::error::{JobResult, conflict};
 use super::transaction::Tx;
-use crate::emission::{Target, own_lane};
-use crate::letters::{Letter, edited_fields, event_again, merged, shown};
+use crate::letters::{Aim, Letter, edited_fields, event_again, merged, shown};
 use picloud_model::audit::Act;
 use picloud_model::dead_letter::RetryInput;
 use picloud_model::ids::{AppId, AsyncRequestId, DeadLetterId, EventId, ScriptId, TriggerId};
@@ -119,13 +118,6 @@ pub(super) async fn lock_letter(conn: &mut PgConnection, app: AppId, id: DeadLet
     }))
 }
 
-/// Where a letter is sent again.
-struct Aim {
-    trigger: Option<TriggerId>,
-    script: ScriptId,
-    version: Option<i64>,
-}
-
 /// The script of its trigger as that is now; of a version that was chosen, and without the trigger, the letter's own.
 /// What is missing, otherwise.
 async fn aim(
@@ -168,19 +160,7 @@ async fn aim(
 
 /// The letter is gone, its delivery is there.
 async fn send(tx: &mut Tx<'_>, app: AppId, id: DeadLetterId, letter: &Letter, aim: Aim, act: &Act) -> JobResult<()> {
-    let target = Target {
-        lane: aim.trigger.map_or_else(|| own_lane(app), |trigger| trigger.0),
-        trigger: aim.trigger,
-        script: aim.script,
-        version: aim.version,
-        // Without its trigger there is nothing to be in order with.
-        ordering_key: letter.ordering_key.clone().filter(|_key| aim.trigger.is_some()),
-        // Somebody wants it now, however old it is.
-        expires_at: None,
-        timer: None,
-        request: letter.request,
-    };
-    insert(tx, app, &event_again(&letter.event, act.at), vec![target]).await?;
+    insert(tx, app, &event_again(&letter.event, act.at), vec![aim.target(app, letter)]).await?;
     if let Some(request) = letter.request {
         // Whoever asks for its answer waits again.
         sqlx::query(

@@ -6,6 +6,7 @@
 mod app_parts;
 mod apps;
 mod async_requests;
+mod attention;
 mod audit;
 mod audit_rows;
 mod backup;

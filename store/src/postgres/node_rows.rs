@@ -6,7 +6,7 @@ use super::columns::json_at;
 use super::error::{JobResult, expect_version};
 use super::signals::News;
 use super::transaction::Tx;
-use crate::node_rules::{expect_room, has_a_place, in_already, name_taken, node_shown};
+use crate::node_rules::{expect_room, has_a_place, in_already, made, name_taken, node_shown};
 use crate::{NodeSeen, NodeWrite};
 use picloud_model::audit::Act;
 use picloud_model::hash::ContentHash;
@@ -104,20 +104,7 @@ pub(super) async fn admit(tx: &mut Tx<'_>, node: &NodeWrite, act: &Act) -> JobRe
 pub(super) async fn insert(tx: &mut Tx<'_>, node: &NodeWrite, act: &Act) -> JobResult<NodeRecord> {
     let count = sqlx::query_scalar("SELECT count(*) FROM nodes WHERE retired_at IS NULL");
     expect_room(count.fetch_one(tx.conn()).await?)?;
-    let NodeWrite { fingerprint, name, labels, facts } = node.clone();
-    let made = NodeRecord {
-        id: NodeId::of(&fingerprint),
-        name,
-        fingerprint,
-        labels,
-        facts,
-        draining: false,
-        retired_at: None,
-        joined_at: act.at,
-        last_seen_at: None,
-        certificate_expires_at: None,
-        version: 1,
-    };
+    let made = made(node, act.at);
     sqlx::query(
         "INSERT INTO nodes (id, fingerprint, name, labels, facts, version, joined_at) VALUES ($1, $2, $3, $4, $5, $6, $7)",
     )

@@ -3,17 +3,18 @@
 use super::PgStore;
 use super::apps::{lock_app, rows_max};
 use super::audit_rows::{Noted, note};
-use super::error::{JobResult, conflict, expect_version};
+use super::error::{JobResult, expect_version};
 use super::signals::News;
 use super::transaction::{Tx, reading, writing};
 use crate::audit_shown::secret_shown;
 use crate::cursor::{self, List};
+use crate::secret_rules::{SecretPut, SecretWrite};
 use crate::{Result, Secrets};
 use async_trait::async_trait;
 use picloud_model::audit::Act;
 use picloud_model::ids::AppId;
 use picloud_model::page::{Page, PageRequest};
-use picloud_model::secret::{EVERY_SCRIPT, Secret};
+use picloud_model::secret::Secret;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
 
@@ -61,8 +62,8 @@ impl Secrets for PgStore {
         act: &Act,
     ) -> Result<Secret> {
         writing!(self, |tx| {
-            let write = SecretWrite { app, name, sealed: sealed.as_deref(), scripts: scripts.as_deref() };
-            put(tx, write, expected, act).await
+            let write = SecretWrite { name, sealed: sealed.as_deref(), scripts: scripts.as_deref(), expected };
+            put(tx, app, &write, act).await
         })
     }
 
@@ -102,38 +103,11 @@ impl Secrets for PgStore {
     }
 }
 
-struct SecretWrite<'a> {
-    app: AppId,
-    name: &'a str,
-    sealed: Option<&'a [u8]>,
-    scripts: Option<&'a [String]>,
-}
-
-async fn put(tx: &mut Tx<'_>, write: SecretWrite<'_>, expected: Option<i64>, act: &Act) -> JobResult<Secret> {
-    let SecretWrite { app, name, sealed, scripts } = write;
+async fn put(tx: &mut Tx<'_>, app: AppId, write: &SecretWrite<'_>, act: &Act) -> JobResult<Secret> {
     let (app_name, _revision) = lock_app(tx, app).await?;
-    let before = sealed_by_name(tx.conn(), app, name).await?;
-    expect_version(expected, before.as_ref().map_or(0, |(secret, _sealed)| secret.version))?;
-    let action = if sealed.is_some() { "secret.set" } else { "secret.grant" };
-    let (before, after, sealed) = match before {
-        None => {
-            let Some(sealed) = sealed else {
-                let message = format!("secret `{name}` has no value yet, so it cannot be granted");
-                return Err(conflict(message, vec![format!("secret `{name}`")]).into());
-            };
-            let scripts = scripts.map_or_else(|| vec![EVERY_SCRIPT.to_owned()], <[String]>::to_vec);
-            let name = name.to_owned();
-            (None, Secret { name, scripts, version: 1, created_at: act.at, updated_at: act.at }, sealed.to_vec())
-        }
-        Some((before, kept)) => {
-            let scripts = scripts.map_or_else(|| before.scripts.clone(), <[String]>::to_vec);
-            let sealed = sealed.map_or_else(|| kept.clone(), <[u8]>::to_vec);
-            if sealed == kept && scripts == before.scripts {
-                return Ok(before);
-            }
-            let after = Secret { scripts, version: before.version + 1, updated_at: act.at, ..before.clone() };
-            (Some(before), after, sealed)
-        }
+    let (before, after, sealed) = match write.over(sealed_by_name(tx.conn(), app, write.name).await?, act.at)? {
+        SecretPut::Same(secret) => return Ok(secret),
+        SecretPut::Changed { before, after, sealed } => (before, after, sealed),
     };
     sqlx::query(
         "INSERT INTO secrets (app_id, name, scripts, version, created_at, updated_at, sealed)
@@ -152,7 +126,7 @@ async fn put(tx: &mut Tx<'_>, write: SecretWrite<'_>, expected: Option<i64>, act
     .await?;
     tx.tell(News::Changes);
     let before = before.as_ref().map(secret_shown);
-    let after_shown = Some(secret_shown(&after));
+    let (action, after_shown) = (write.action(), Some(secret_shown(&after)));
     note(tx, act, Noted { action, app: Some(&app_name), target: &after.name, before, after: after_shown });
     Ok(after)
 }

@@ -3,12 +3,12 @@
 use super::apps::rows_max;
 use super::columns::{count_at, uuid_at};
 use super::error::JobResult;
-use super::events::{ForScript, deliver};
+use super::events::deliver;
 use super::transaction::Tx;
 use crate::cursor::{self, List};
 use crate::emission::own_lane;
 use crate::kv_changes::with_value;
-use crate::triggering::{cause_of_timer, timers_after};
+use crate::triggering::{ForScript, cause_of_timer, timers_after};
 use picloud_model::event::{Cause, EventKind};
 use picloud_model::ids::{AppId, TimerId};
 use picloud_model::page::{Page, PageRequest};

@@ -6,6 +6,7 @@ use super::signals::News;
 use super::transaction::Tx;
 use crate::TriggerWrite;
 use crate::emission::own_lane;
+use crate::triggering::has_same_times;
 use picloud_model::clock::UnixMs;
 use picloud_model::ids::{AppId, ScriptId, TriggerId};
 use picloud_model::trigger::{Paused, Trigger, TriggerSpec};
@@ -138,7 +139,7 @@ pub(super) async fn update_trigger(
     at: UnixMs,
 ) -> JobResult<()> {
     let (old, spec) = (&before.trigger.spec, &write.spec);
-    let same_times = old.kind == spec.kind && old.schedule == spec.schedule && old.timezone == spec.timezone;
+    let same_times = has_same_times(old, spec);
     // As it is in the row: a time of the schedule may have come since it was read.
     sqlx::query(
         "UPDATE triggers SET kind = $2, script_id = $3, spec = $4, version = version + 1,

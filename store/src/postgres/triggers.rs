@@ -14,7 +14,7 @@ use super::trigger_rows::{
 };
 use crate::audit_shown::trigger_shown;
 use crate::cursor::{self, List};
-use crate::triggering::{fired, state_shown};
+use crate::triggering::{fired, is_so_already, state_shown};
 use crate::{Result, TriggerWrite, Triggers};
 use async_trait::async_trait;
 use picloud_model::audit::Act;
@@ -113,11 +113,7 @@ async fn put(
 /// Writes down that it is paused, and why, or not any more.
 async fn pause(tx: &mut Tx<'_>, app: AppId, name: &str, reason: Option<&str>, act: &Act) -> JobResult<Option<Trigger>> {
     let Some(TriggerRow { trigger, .. }) = locked_trigger(tx.conn(), app, name).await? else { return Ok(None) };
-    let nothing_to_do = match reason {
-        Some(_reason) => trigger.paused.is_some(),
-        None => trigger.paused.is_none() && trigger.failures == 0,
-    };
-    if nothing_to_do {
+    if is_so_already(&trigger, reason) {
         return Ok(Some(trigger));
     }
     let since: Option<UnixMs> = reason.map(|_reason| act.at);

@@ -1,19 +1,18 @@
 //! Scripts and routes of an app, several at once: what deploys and other changes of an app have in common.
 
 use super::DataTx;
-use super::error::{JobResult, conflict};
-use super::routes::{insert_route, no_endpoint, route_twice, routes_of};
+use super::error::JobResult;
+use super::routes::{insert_route, routes_of};
 use super::script_rows::{put_imports, put_script};
 use super::version_contexts;
 use crate::ScriptWrite;
-pub(super) use crate::parts::{Named, PartsChanged};
-use crate::parts::{modules_among, route_named};
+use crate::parts::{Named, PartsChanged, RouteStep, expect_each_once, modules_among, plan_routes};
 use crate::refusals::missing_modules;
 use picloud_model::audit::Act;
 use picloud_model::ids::AppId;
-use picloud_model::route::{Route, RouteSpec};
-use picloud_model::script::{Script, ScriptKind};
-use std::collections::{BTreeSet, HashMap};
+use picloud_model::route::RouteSpec;
+use picloud_model::script::Script;
+use std::collections::HashMap;
 
 /// Makes all scripts, then their imports, which may go in any direction among them and to what is in `named`, and adds
 /// them to `named`.
@@ -26,14 +25,10 @@ pub(super) fn put_scripts<'a>(
     named: &mut Named<'a>,
     changed: &mut PartsChanged,
 ) -> JobResult<()> {
+    expect_each_once(scripts)?;
     let live: HashMap<&str, &Script> = before.iter().map(|script| (script.name.as_str(), script)).collect();
-    let mut seen = BTreeSet::new();
     let mut made = Vec::new();
     for script in scripts {
-        if !seen.insert(script.name.as_str()) {
-            let message = format!("`{}` stands twice: endpoints and modules share their names", script.name);
-            return Err(conflict(message, vec![script.name.clone()]).into());
-        }
         let put = put_script(tx, app, live.get(script.name.as_str()).copied(), script, act)?;
         if put.made {
             changed.scripts_saved.push(format!("{} {}", script.name, put.version));
@@ -63,42 +58,19 @@ pub(super) fn put_routes(
     scripts: &Named<'_>,
     changed: &mut PartsChanged,
 ) -> JobResult<()> {
-    let before = routes_of(tx.conn, app)?;
-    let unchanged = before.len() == routes.len() && before.iter().zip(routes).all(|((old, _), new)| old.spec == *new);
-    let mut wanted: HashMap<(&str, &[String]), &RouteSpec> = HashMap::new();
-    for route in routes {
-        if !matches!(scripts.get(route.script.as_str()), Some((_, ScriptKind::Endpoint))) {
-            return Err(no_endpoint(route).into());
-        }
-        if wanted.insert((&route.path, &route.methods), route).is_some() {
-            return Err(route_twice(route).into());
-        }
-    }
-    if unchanged {
-        return Ok(());
-    }
-    let mut kept: HashMap<(&str, &[String]), &(Route, i64)> = HashMap::new();
+    let plan = plan_routes(&routes_of(tx.conn, app)?, routes, scripts, changed)?;
     let mut delete = tx.conn.prepare_cached("DELETE FROM routes WHERE id = ?1")?;
-    for old in &before {
-        let spec = &old.0.spec;
-        if wanted.get(&(spec.path.as_str(), spec.methods.as_slice())) == Some(&spec) {
-            kept.insert((&spec.path, &spec.methods), old);
-        } else {
-            delete.execute([old.0.id.0])?;
-            changed.routes_removed.push(route_named(spec));
-        }
+    for route in plan.removed {
+        delete.execute([route.0])?;
     }
     let mut update = tx.conn.prepare_cached("UPDATE routes SET position = ?2 WHERE id = ?1")?;
-    for (position, spec) in (0_i64..).zip(routes) {
-        match kept.get(&(spec.path.as_str(), spec.methods.as_slice())) {
-            Some((_route, old)) if *old == position => {}
-            Some((route, _old)) => {
-                update.execute([route.id.0, position])?;
-                changed.routes_moved = true;
+    for step in plan.steps {
+        match step {
+            RouteStep::Move(route, position) => {
+                update.execute([route.0, position])?;
             }
-            None => {
-                insert_route(tx, app, position, spec, scripts[spec.script.as_str()].0)?;
-                changed.routes_added.push(route_named(spec));
+            RouteStep::Make(position, spec, script) => {
+                insert_route(tx, app, position, spec, script)?;
             }
         }
     }

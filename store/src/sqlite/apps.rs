@@ -4,9 +4,10 @@ use super::audit_rows::{Noted, note};
 use super::audit_shown::{app_change_shown, app_shown};
 use super::error::{JobResult, expect_version};
 use super::{DataTx, SqliteStore, trigger_rows};
+use crate::app_rules::{made, patched};
 pub(super) use crate::cursor::rows_max;
 use crate::cursor::{self, List};
-pub(super) use crate::refusals::name_taken;
+use crate::refusals::name_taken;
 use crate::{Apps, Result};
 use async_trait::async_trait;
 use picloud_model::app::{App, AppPatch, NewApp};
@@ -67,12 +68,7 @@ impl Apps for SqliteStore {
         self.write(move |tx| {
             let Some(before) = app_by_id(tx.conn, app)? else { return Ok(None) };
             expect_version(expected, before.revision)?;
-            let mut after = before.clone();
-            after.hosts = patch.hosts.unwrap_or(after.hosts);
-            after.env = patch.env.unwrap_or(after.env);
-            after.limits = patch.limits.unwrap_or(after.limits);
-            after.http = patch.http.unwrap_or(after.http);
-            after.placement = patch.placement.unwrap_or(after.placement);
+            let mut after = patched(&before, &patch);
             if after != before {
                 update_app(tx, &mut after, act.at)?;
                 let shown = Some(app_change_shown(&before, &after));
@@ -163,18 +159,7 @@ pub(super) fn insert_app(tx: &DataTx<'_>, app: &NewApp, at: UnixMs) -> JobResult
     let http = serde_json::to_string(&app.http)?;
     let placement = serde_json::to_string(&app.placement)?;
     let id = AppId(insert.insert(params![app.name, hosts, env, limits, http, placement, at])?);
-    Ok(App {
-        id,
-        name: app.name.clone(),
-        hosts: app.hosts.clone(),
-        env: app.env.clone(),
-        limits: app.limits.clone(),
-        http: app.http.clone(),
-        placement: app.placement.clone(),
-        revision: 1,
-        created_at: at,
-        updated_at: at,
-    })
+    Ok(made(id, app, at))
 }
 
 /// Writes hosts, env, limits and what may be reached, and counts the revision up.

@@ -2,7 +2,8 @@
 
 use super::DataTx;
 use super::error::JobResult;
-use super::events::{ForScript, deliver};
+use super::events::deliver;
+use crate::triggering::ForScript;
 use picloud_model::async_request::{Accepted, AsyncAnswer, AsyncState, NewAsyncRequest};
 use picloud_model::clock::UnixMs;
 use picloud_model::event::{Cause, EventKind};

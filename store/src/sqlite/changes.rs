@@ -1,13 +1,14 @@
 //! Several things of one app that change together, though not all of it.
 
 use super::DataTx;
-use super::app_parts::{Named, PartsChanged, put_routes, put_scripts};
+use super::app_parts::{put_routes, put_scripts};
 use super::apps::{app_by_id, touch_app};
 use super::audit_rows::{Noted, note};
 use super::audit_shown::with_message;
 use super::error::{JobResult, conflict};
 use super::script_rows::scripts_of;
 use super::trigger_parts::put_triggers;
+use crate::parts::{Named, PartsChanged};
 use crate::{AppChange, StoreError};
 use picloud_model::app::App;
 use picloud_model::audit::Act;

@@ -9,15 +9,16 @@ use super::queue::Hurry;
 use super::writer::Undo;
 use super::{DataTx, SqliteStore};
 use crate::Result;
-use crate::letters::{Dying, refusal, with_attempt};
+use crate::letters::{Dying, DyingRow, refusal, script_gone, with_attempt};
+use crate::triggering::pause_reason;
 use picloud_model::async_request::{ANSWER_KEPT_MS, AsyncAnswer};
 use picloud_model::audit::Act;
 use picloud_model::clock::UnixMs;
 use picloud_model::delivery::{Attempt, DeliveryEnd, Ended};
 use picloud_model::event::{Event, EventKind};
 use picloud_model::ids::{AppId, AsyncRequestId, DeliveryId, EventId, ExecutionId, ScriptId, TriggerId};
-use picloud_model::problem::{Code, Problem};
-use picloud_model::trigger::{PAUSE_AFTER_DEFAULT, TriggerSpec};
+use picloud_model::problem::Problem;
+use picloud_model::trigger::TriggerSpec;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde_json::json;
 
@@ -75,8 +76,7 @@ fn done(
 /// Removes a delivery that nothing is left of to run.
 pub(super) fn forget(tx: &mut DataTx<'_>, id: DeliveryId, now: UnixMs) -> JobResult<()> {
     if let Some(Removed { request: Some(request) }) = remove(tx, id)? {
-        let gone = Problem::new(Code::NotFound, "the script that was to answer the request does not exist any more");
-        keep_answer(tx.conn, request, &refusal(&gone)?, now)?;
+        keep_answer(tx.conn, request, &refusal(&script_gone())?, now)?;
     }
     Ok(())
 }
@@ -136,12 +136,11 @@ pub(super) fn set_attempts(conn: &Connection, id: DeliveryId, attempts: u32) -> 
 }
 
 fn dead(tx: &mut DataTx<'_>, id: DeliveryId, claim: &Claim, attempt: &Attempt, now: UnixMs) -> JobResult<Ended> {
-    let Some(row) = DyingRow::read(tx.conn, id)? else { return Ok(Ended::default()) };
-    let tried = with_attempt(row.tried.as_deref(), attempt);
+    let Some(row) = read_dying(tx.conn, id)? else { return Ok(Ended::default()) };
     // A run that never came back could not tell which version it was: the one that would be run now.
     let live = || Ok::<_, JobError>(script_at(tx.conn, row.app, row.script)?.map_or(0, |script| script.version));
     let version = if attempt.version > 0 { attempt.version } else { row.version.map_or_else(live, Ok)? };
-    let dying = row.dying(version, claim.attempt, attempt.error.clone(), tried);
+    let dying = row.of_attempt(version, claim.attempt, attempt);
     let letter = give_up(tx, id, &dying, now)?;
     let paused = match claim.trigger {
         Some(trigger) => count_failure(tx, claim.app, trigger, &attempt.node, now)?,
@@ -153,14 +152,11 @@ fn dead(tx: &mut DataTx<'_>, id: DeliveryId, claim: &Claim, attempt: &Attempt, n
 /// Gives a delivery up that was not run for it: it is too old, or took the machine down too often. Does not count for
 /// the trigger's pause, since nothing was tried.
 pub(super) fn give_up_unrun(tx: &mut DataTx<'_>, id: DeliveryId, error: Problem, now: UnixMs) -> JobResult<()> {
-    let Some(row) = DyingRow::read(tx.conn, id)? else { return Ok(()) };
+    let Some(row) = read_dying(tx.conn, id)? else { return Ok(()) };
     let Some(script) = script_at(tx.conn, row.app, row.script)? else {
         return forget(tx, id, now);
     };
-    let tried = row.tried.as_deref().and_then(|tried| serde_json::from_str(tried).ok()).unwrap_or_default();
-    let (version, attempts) = (row.version.unwrap_or(script.version), row.attempts);
-    let dying = row.dying(version, attempts, error, tried);
-    give_up(tx, id, &dying, now)?;
+    give_up(tx, id, &row.unrun(script.version, error), now)?;
     Ok(())
 }
 
@@ -190,11 +186,7 @@ fn count_failure(
     });
     let Some((failures, spec, paused)) = counted.optional()? else { return Ok(None) };
     tx.state.waiting.claims.set_failing(trigger, true);
-    let pause_after = spec.pause_after.unwrap_or(PAUSE_AFTER_DEFAULT);
-    if paused || pause_after == 0 || failures < pause_after {
-        return Ok(None);
-    }
-    let reason = format!("{failures} dead letters in a row");
+    let Some(reason) = pause_reason(&spec, failures).filter(|_reason| !paused) else { return Ok(None) };
     let mut update = tx.conn.prepare_cached("UPDATE triggers SET paused_at = ?2, paused_by = ?3 WHERE id = ?1")?;
     update.execute(params![trigger.0, now, reason])?;
     let (act, app_name) = (Act::of_appliance(node, now), name_of(tx.conn, app)?);
@@ -205,63 +197,33 @@ fn count_failure(
     Ok(Some((spec.name, failures)))
 }
 
-/// A delivery's row and its event's, as far as a dead letter needs them.
-struct DyingRow {
-    app: AppId,
-    trigger: Option<TriggerId>,
-    script: ScriptId,
-    script_name: String,
-    version: Option<i64>,
-    attempts: u32,
-    tried: Option<String>,
-    ordering_key: Option<String>,
-    request: Option<AsyncRequestId>,
-    event: Event,
+/// Reads it, as far as a dead letter needs it.
+fn read_dying(conn: &Connection, id: DeliveryId) -> JobResult<Option<DyingRow>> {
+    let mut select = conn.prepare_cached(
+        "SELECT d.app_id, d.trigger_id, s.id, s.name, d.version, d.attempts, d.tried, d.ordering_key, d.request_id,
+                e.event_id, e.kind, e.at, e.root_id, e.depth, e.chain, e.body
+         FROM deliveries d JOIN events e ON e.id = d.event LEFT JOIN triggers t ON t.id = d.trigger_id
+         LEFT JOIN scripts s ON s.id = CASE WHEN d.version IS NULL THEN coalesce(t.script_id, d.script_id)
+                                       ELSE d.script_id END
+         WHERE d.id = ?1",
+    )?;
+    Ok(select.query_row([id.0], dying_from_row).optional()?)
 }
 
-impl DyingRow {
-    fn read(conn: &Connection, id: DeliveryId) -> JobResult<Option<Self>> {
-        let mut select = conn.prepare_cached(
-            "SELECT d.app_id, d.trigger_id, s.id, s.name, d.version, d.attempts, d.tried, d.ordering_key, d.request_id,
-                    e.event_id, e.kind, e.at, e.root_id, e.depth, e.chain, e.body
-             FROM deliveries d JOIN events e ON e.id = d.event LEFT JOIN triggers t ON t.id = d.trigger_id
-             LEFT JOIN scripts s ON s.id = CASE WHEN d.version IS NULL THEN coalesce(t.script_id, d.script_id)
-                                           ELSE d.script_id END
-             WHERE d.id = ?1",
-        )?;
-        Ok(select.query_row([id.0], Self::from_row).optional()?)
-    }
-
-    fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let request: Option<[u8; 16]> = row.get(8)?;
-        Ok(Self {
-            app: AppId(row.get(0)?),
-            trigger: row.get::<_, Option<i64>>(1)?.map(TriggerId),
-            script: ScriptId(row.get::<_, Option<i64>>(2)?.unwrap_or_default()),
-            script_name: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
-            version: row.get(4)?,
-            attempts: row.get(5)?,
-            tried: row.get(6)?,
-            ordering_key: row.get(7)?,
-            request: request.map(|id| AsyncRequestId(uuid::Uuid::from_bytes(id))),
-            event: event_from_row(row, 9)?,
-        })
-    }
-
-    fn dying(self, version: i64, attempts: u32, error: Problem, tried: Vec<Attempt>) -> Dying {
-        Dying {
-            app: self.app,
-            trigger: self.trigger,
-            script: self.script_name,
-            version,
-            event: self.event,
-            attempts,
-            error,
-            tried,
-            ordering_key: self.ordering_key,
-            request: self.request,
-        }
-    }
+fn dying_from_row(row: &Row<'_>) -> rusqlite::Result<DyingRow> {
+    let request: Option<[u8; 16]> = row.get(8)?;
+    Ok(DyingRow {
+        app: AppId(row.get(0)?),
+        trigger: row.get::<_, Option<i64>>(1)?.map(TriggerId),
+        script: ScriptId(row.get::<_, Option<i64>>(2)?.unwrap_or_default()),
+        script_name: row.get::<_, Option<String>>(3)?.unwrap_or_default(),
+        version: row.get(4)?,
+        attempts: row.get(5)?,
+        tried: row.get(6)?,
+        ordering_key: row.get(7)?,
+        request: request.map(|id| AsyncRequestId(uuid::Uuid::from_bytes(id))),
+        event: event_from_row(row, 9)?,
+    })
 }
 
 /// The event in the seven columns from `first` on: `event_id, kind, at, root_id, depth, chain, body`.

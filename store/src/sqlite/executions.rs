@@ -27,20 +27,20 @@ impl Executions for SqliteStore {
         self.history.write(move |tx| add(tx, &executions)).await
     }
 
-    async fn executions(&self, app: AppId, query: &ExecutionQuery) -> Result<Page<Execution>> {
+    async fn executions_of_apps(&self, apps: Option<&[AppId]>, query: &ExecutionQuery) -> Result<Page<Execution>> {
         let before = match query.cursor.as_deref() {
             Some(text) => cursor::decode(List::Executions, text)?,
             None => ABOVE_ALL_IDS.to_vec(),
         };
         let items_max = cursor::page_items(query.limit);
-        let query = query.clone();
+        let (query, apps) = (query.clone(), apps.map(<[AppId]>::to_vec));
         self.history
             .read(move |conn| {
                 let moment = conn.unchecked_transaction()?;
                 let mut select =
                     moment.prepare_cached(&format!("SELECT {COLUMNS} FROM executions WHERE number = ?1"))?;
                 let mut executions: Vec<Execution> = Vec::new();
-                for number in newest(&moment, app, &query, &before, rows_max(items_max))? {
+                for number in newest_of_apps(&moment, apps, &query, &before, rows_max(items_max))? {
                     let mut rows = select.query([number])?;
                     executions.extend(rows.next()?.map(read).transpose()?);
                 }
@@ -69,13 +69,55 @@ impl Executions for SqliteStore {
     }
 }
 
-/// Numbers of up to `rows_max` runs before `before`, newest first; read from indexes alone.
-fn newest(conn: &Connection, app: AppId, query: &ExecutionQuery, before: &[u8], rows_max: i64) -> JobResult<Vec<i64>> {
+/// A run's id and its number.
+type Found = ([u8; 16], i64);
+
+/// Numbers of up to `rows_max` runs before `before`, newest first; read from indexes alone, app by app.
+fn newest_of_apps(
+    conn: &Connection,
+    apps: Option<Vec<AppId>>,
+    query: &ExecutionQuery,
+    before: &[u8],
+    rows_max: i64,
+) -> JobResult<Vec<i64>> {
+    let apps = match apps {
+        Some(apps) => apps,
+        None => apps_with_runs(conn)?,
+    };
+    let mut found = Vec::new();
+    for app in apps {
+        found.extend(newest(conn, app, query, before, rows_max)?);
+        newest_of(&mut found, rows_max);
+    }
+    Ok(found.into_iter().map(|(_id, number)| number).collect())
+}
+
+/// All apps with runs: from one to the next, without a look at what is in between.
+fn apps_with_runs(conn: &Connection) -> JobResult<Vec<AppId>> {
+    let mut select = conn.prepare_cached(
+        "WITH RECURSIVE apps (id) AS (
+             SELECT min(app_id) FROM executions
+             UNION ALL
+             SELECT (SELECT min(app_id) FROM executions WHERE app_id > apps.id) FROM apps WHERE apps.id IS NOT NULL
+         ) SELECT id FROM apps WHERE id IS NOT NULL",
+    )?;
+    let apps = select.query_map([], |row| Ok(AppId(row.get(0)?)))?;
+    Ok(apps.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Up to `rows_max` runs of an app before `before`, newest first.
+fn newest(
+    conn: &Connection,
+    app: AppId,
+    query: &ExecutionQuery,
+    before: &[u8],
+    rows_max: i64,
+) -> JobResult<Vec<Found>> {
     if query.trigger.is_some() || query.root_execution_id.is_some() {
         return newest_of_cause(conn, app, query, before, rows_max);
     }
     let outcomes = query.outcome.as_ref().map_or(OUTCOMES.as_slice(), std::slice::from_ref);
-    let mut found: Vec<([u8; 16], i64)> = Vec::new();
+    let mut found: Vec<Found> = Vec::new();
     match &query.script {
         None if query.outcome.is_none() => {
             let mut select = conn.prepare_cached(
@@ -107,13 +149,13 @@ fn newest(conn: &Connection, app: AppId, query: &ExecutionQuery, before: &[u8], 
             }
         }
     }
-    Ok(newest_of(found, rows_max))
+    newest_of(&mut found, rows_max);
+    Ok(found)
 }
 
-fn newest_of(mut found: Vec<([u8; 16], i64)>, rows_max: i64) -> Vec<i64> {
+fn newest_of(found: &mut Vec<Found>, rows_max: i64) {
     found.sort_unstable_by(|a, b| b.cmp(a));
     found.truncate(usize::try_from(rows_max).unwrap_or(usize::MAX));
-    found.into_iter().map(|(_id, number)| number).collect()
 }
 
 /// The same for a trigger or all that came of one run: each has an index with everything that can be asked for, so
@@ -124,11 +166,11 @@ fn newest_of_cause(
     query: &ExecutionQuery,
     before: &[u8],
     rows_max: i64,
-) -> JobResult<Vec<i64>> {
+) -> JobResult<Vec<Found>> {
     const OTHER_FILTERS: &str = "id < ?3 AND (?4 IS NULL OR outcome = ?4) AND (?5 IS NULL OR script = ?5)
          AND (?6 IS NULL OR trigger_name = ?6) ORDER BY id DESC LIMIT ?7";
     let outcome = query.outcome.map(Outcome::as_str);
-    let mut found: Vec<([u8; 16], i64)> = Vec::new();
+    let mut found: Vec<Found> = Vec::new();
     let mut find = |of: &str, wanted: &dyn ToSql| -> JobResult<()> {
         let sql = format!("SELECT id, number FROM executions WHERE app_id = ?1 AND {of} = ?2 AND {OTHER_FILTERS}");
         let mut select = conn.prepare_cached(&sql)?;
@@ -146,7 +188,8 @@ fn newest_of_cause(
         }
         None => find("trigger_name", &query.trigger)?,
     }
-    Ok(newest_of(found, rows_max))
+    newest_of(&mut found, rows_max);
+    Ok(found)
 }
 
 fn add(tx: &mut HistoryTx<'_>, executions: &[Execution]) -> JobResult<()> {

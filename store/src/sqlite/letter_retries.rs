@@ -7,8 +7,7 @@ use super::dead_letter_rows::uuid_at;
 use super::delivery_ends::event_from_row;
 use super::enqueue::insert_again;
 use super::error::{JobResult, conflict};
-use crate::emission::{Target, own_lane};
-use crate::letters::{Letter, edited_fields, event_again, merged, shown};
+use crate::letters::{Aim, Letter, edited_fields, event_again, merged, shown};
 use picloud_model::audit::Act;
 use picloud_model::dead_letter::RetryInput;
 use picloud_model::ids::{AppId, AsyncRequestId, DeadLetterId, EventId, ScriptId, TriggerId};
@@ -118,13 +117,6 @@ pub(super) fn read_letter(conn: &Connection, app: AppId, id: DeadLetterId) -> Jo
     Ok(letter.optional()?)
 }
 
-/// Where a letter is sent again.
-struct Aim {
-    trigger: Option<TriggerId>,
-    script: ScriptId,
-    version: Option<i64>,
-}
-
 /// The script of its trigger as that is now; of a version that was chosen, and without the trigger, the letter's own.
 /// What is missing, otherwise.
 fn aim(conn: &Connection, app: AppId, letter: &Letter, version: Option<i64>) -> JobResult<Result<Aim, String>> {
@@ -153,20 +145,7 @@ fn aim(conn: &Connection, app: AppId, letter: &Letter, version: Option<i64>) -> 
 
 /// The letter is gone, its delivery is there.
 fn send(tx: &mut DataTx<'_>, app: AppId, id: DeadLetterId, letter: &Letter, aim: Aim, act: &Act) -> JobResult<()> {
-    let again = event_again(&letter.event, act.at);
-    let target = Target {
-        lane: aim.trigger.map_or_else(|| own_lane(app), |trigger| trigger.0),
-        trigger: aim.trigger,
-        script: aim.script,
-        version: aim.version,
-        // Without its trigger there is nothing to be in order with.
-        ordering_key: letter.ordering_key.clone().filter(|_key| aim.trigger.is_some()),
-        // Somebody wants it now, however old it is.
-        expires_at: None,
-        timer: None,
-        request: letter.request,
-    };
-    insert_again(tx, app, &again, target)?;
+    insert_again(tx, app, &event_again(&letter.event, act.at), aim.target(app, letter))?;
     if let Some(request) = letter.request {
         // Whoever asks for its answer waits again.
         let mut update = tx.conn.prepare_cached(

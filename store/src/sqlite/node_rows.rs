@@ -3,7 +3,7 @@
 use super::DataTx;
 use super::audit_rows::{Noted, note};
 use super::error::{JobResult, expect_version};
-use crate::node_rules::{expect_room, has_a_place, in_already, name_taken, node_shown};
+use crate::node_rules::{expect_room, has_a_place, in_already, made, name_taken, node_shown};
 use crate::{NodeSeen, NodeWrite};
 use picloud_model::audit::Act;
 use picloud_model::hash::ContentHash;
@@ -104,20 +104,7 @@ pub(super) fn admit(tx: &DataTx<'_>, node: &NodeWrite, act: &Act) -> JobResult<N
 pub(super) fn insert(tx: &DataTx<'_>, node: &NodeWrite, act: &Act) -> JobResult<NodeRecord> {
     let mut count = tx.conn.prepare_cached("SELECT count(*) FROM nodes WHERE retired_at IS NULL")?;
     expect_room(count.query_row([], |row| row.get(0))?)?;
-    let NodeWrite { fingerprint, name, labels, facts } = node.clone();
-    let made = NodeRecord {
-        id: NodeId::of(&fingerprint),
-        name,
-        fingerprint,
-        labels,
-        facts,
-        draining: false,
-        retired_at: None,
-        joined_at: act.at,
-        last_seen_at: None,
-        certificate_expires_at: None,
-        version: 1,
-    };
+    let made = made(node, act.at);
     let mut insert = tx.conn.prepare_cached(
         "INSERT INTO nodes (id, fingerprint, name, labels, facts, version, joined_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )?;

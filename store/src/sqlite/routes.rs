@@ -7,7 +7,7 @@ use super::error::{JobResult, expect_version};
 use super::script_rows::script_by_name;
 use super::{DataTx, SqliteStore};
 use crate::cursor::{self, List};
-pub(super) use crate::refusals::{no_endpoint, route_twice};
+use crate::refusals::{no_endpoint, route_twice};
 use crate::route_words::auth_word;
 pub(super) use crate::route_words::{auth_from, methods_from};
 use crate::{Result, Routes};

@@ -3,15 +3,16 @@
 use super::apps::{name_of, rows_max};
 use super::audit_rows::{Noted, note};
 use super::audit_shown::secret_shown;
-use super::error::{JobResult, conflict, expect_version};
+use super::error::{JobResult, expect_version};
 use super::{DataTx, SqliteStore};
 use crate::cursor::{self, List};
+use crate::secret_rules::{SecretPut, SecretWrite};
 use crate::{Result, Secrets};
 use async_trait::async_trait;
 use picloud_model::audit::Act;
 use picloud_model::ids::AppId;
 use picloud_model::page::{Page, PageRequest};
-use picloud_model::secret::{EVERY_SCRIPT, Secret};
+use picloud_model::secret::Secret;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 /// The columns of [`secret_from_row`], in its order, and the sealed value.
@@ -68,8 +69,12 @@ impl Secrets for SqliteStore {
         expected: Option<i64>,
         act: &Act,
     ) -> Result<Secret> {
-        let (write, act) = (SecretWrite { app, name: name.to_owned(), sealed, scripts }, act.clone());
-        self.write(move |tx| put(tx, write, expected, &act)).await
+        let (name, act) = (name.to_owned(), act.clone());
+        self.write(move |tx| {
+            let write = SecretWrite { name: &name, sealed: sealed.as_deref(), scripts: scripts.as_deref(), expected };
+            put(tx, app, &write, &act)
+        })
+        .await
     }
 
     async fn delete_secret(&self, app: AppId, name: &str, expected: Option<i64>, act: &Act) -> Result<bool> {
@@ -108,36 +113,10 @@ impl Secrets for SqliteStore {
     }
 }
 
-struct SecretWrite {
-    app: AppId,
-    name: String,
-    sealed: Option<Vec<u8>>,
-    scripts: Option<Vec<String>>,
-}
-
-fn put(tx: &DataTx<'_>, write: SecretWrite, expected: Option<i64>, act: &Act) -> JobResult<Secret> {
-    let SecretWrite { app, name, sealed, scripts } = write;
-    let before = sealed_by_name(tx.conn, app, &name)?;
-    expect_version(expected, before.as_ref().map_or(0, |(secret, _sealed)| secret.version))?;
-    let action = if sealed.is_some() { "secret.set" } else { "secret.grant" };
-    let (before, after, sealed) = match before {
-        None => {
-            let Some(sealed) = sealed else {
-                let message = format!("secret `{name}` has no value yet, so it cannot be granted");
-                return Err(conflict(message, vec![format!("secret `{name}`")]).into());
-            };
-            let scripts = scripts.unwrap_or_else(|| vec![EVERY_SCRIPT.to_owned()]);
-            (None, Secret { name, scripts, version: 1, created_at: act.at, updated_at: act.at }, sealed)
-        }
-        Some((before, kept)) => {
-            let (sealed, scripts) =
-                (sealed.unwrap_or_else(|| kept.clone()), scripts.unwrap_or_else(|| before.scripts.clone()));
-            if sealed == kept && scripts == before.scripts {
-                return Ok(before);
-            }
-            let after = Secret { scripts, version: before.version + 1, updated_at: act.at, ..before.clone() };
-            (Some(before), after, sealed)
-        }
+fn put(tx: &DataTx<'_>, app: AppId, write: &SecretWrite<'_>, act: &Act) -> JobResult<Secret> {
+    let (before, after, sealed) = match write.over(sealed_by_name(tx.conn, app, write.name)?, act.at)? {
+        SecretPut::Same(secret) => return Ok(secret),
+        SecretPut::Changed { before, after, sealed } => (before, after, sealed),
     };
     let mut upsert = tx.conn.prepare_cached(
         "INSERT INTO secrets (app_id, name, scripts, version, created_at, updated_at, sealed)
@@ -148,8 +127,8 @@ fn put(tx: &DataTx<'_>, write: SecretWrite, expected: Option<i64>, act: &Act) ->
     let scripts = serde_json::to_string(&after.scripts)?;
     upsert.execute(params![app.0, after.name, scripts, after.version, after.created_at, after.updated_at, sealed])?;
     let (app, before) = (name_of(tx.conn, app)?, before.as_ref().map(secret_shown));
-    let noted = Noted { action, app: Some(&app), target: &after.name, before, after: Some(secret_shown(&after)) };
-    note(tx, act, noted)?;
+    let (action, after_shown) = (write.action(), Some(secret_shown(&after)));
+    note(tx, act, Noted { action, app: Some(&app), target: &after.name, before, after: after_shown })?;
     Ok(after)
 }
 

@@ -3,10 +3,10 @@
 use super::DataTx;
 use super::apps::rows_max;
 use super::error::JobResult;
-use super::events::{ForScript, deliver};
+use super::events::deliver;
 use crate::cursor::{self, List};
 use crate::kv_changes::with_value;
-use crate::triggering::{cause_of_timer, timers_after};
+use crate::triggering::{ForScript, cause_of_timer, timers_after};
 use picloud_model::event::{Cause, EventKind};
 use picloud_model::ids::{AppId, DeliveryId, TimerId};
 use picloud_model::page::{Page, PageRequest};

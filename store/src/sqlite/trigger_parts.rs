@@ -1,10 +1,10 @@
 //! The triggers of an app, all at once: what deploys and other changes of an app do to them.
 
 use super::DataTx;
-use super::app_parts::{Named, PartsChanged};
 use super::error::JobResult;
 use super::trigger_rows::{TriggerRow, insert_trigger, remove_trigger, triggers_of, update_trigger};
 use crate::TriggerWrite;
+use crate::parts::{Named, PartsChanged};
 use crate::triggering::endpoints_of;
 use picloud_model::clock::UnixMs;
 use picloud_model::ids::AppId;

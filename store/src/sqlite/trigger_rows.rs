@@ -3,6 +3,7 @@
 use super::DataTx;
 use super::error::JobResult;
 use crate::TriggerWrite;
+use crate::triggering::has_same_times;
 use picloud_model::clock::UnixMs;
 use picloud_model::ids::{AppId, ScriptId, TriggerId};
 use picloud_model::trigger::{Paused, Trigger, TriggerSpec};
@@ -121,7 +122,7 @@ pub(super) fn update_trigger(
     at: UnixMs,
 ) -> JobResult<()> {
     let (old, spec) = (&before.trigger.spec, &write.spec);
-    let same_times = old.kind == spec.kind && old.schedule == spec.schedule && old.timezone == spec.timezone;
+    let same_times = has_same_times(old, spec);
     let next_at = if same_times { before.trigger.next_at } else { write.next_at };
     let mut update = tx.conn.prepare_cached(
         "UPDATE triggers SET kind = ?2, script_id = ?3, spec = ?4, version = version + 1, next_at = ?5, updated_at = ?6

@@ -13,7 +13,7 @@ use super::trigger_rows::{
 };
 use super::{DataTx, SqliteStore};
 use crate::cursor::{self, List};
-use crate::triggering::{fired, state_shown};
+use crate::triggering::{fired, is_so_already, state_shown};
 use crate::{Result, TriggerWrite, Triggers};
 use async_trait::async_trait;
 use picloud_model::audit::Act;
@@ -79,11 +79,7 @@ impl Triggers for SqliteStore {
         let (name, reason, act) = (name.to_owned(), reason.map(str::to_owned), act.clone());
         self.write(move |tx| {
             let Some(TriggerRow { trigger, .. }) = trigger_by_name(tx.conn, app, &name)? else { return Ok(None) };
-            let nothing_to_do = match &reason {
-                Some(_reason) => trigger.paused.is_some(),
-                None => trigger.paused.is_none() && trigger.failures == 0,
-            };
-            if nothing_to_do {
+            if is_so_already(&trigger, reason.as_deref()) {
                 return Ok(Some(trigger));
             }
             set_paused(tx, app, &trigger, reason.as_deref(), act.at)?;

@@ -8,9 +8,10 @@ use picloud_model::audit::AuditQuery;
 use picloud_model::dead_letter::{ATTEMPTS_KEPT_MAX, DeadLetter, DeadLetterQuery, LettersKept, RetryInput};
 use picloud_model::delivery::{Attempt, Delivery, DeliveryEnd};
 use picloud_model::event::{Cause, EventKind, Hop};
-use picloud_model::ids::{AppId, DeadLetterId, ExecutionId};
+use picloud_model::ids::{AppId, DeadLetterId, ExecutionId, TimerId};
 use picloud_model::limits::Limits;
 use picloud_model::problem::Code;
+use picloud_model::timer::NewTimer;
 use picloud_model::trigger::{TriggerKind, TriggerSpec};
 use picloud_store::TriggerWrite;
 use serde_json::json;
@@ -169,6 +170,41 @@ pub(crate) async fn a_trigger_with_too_many_dead_letters_in_a_row_is_paused(stor
     assert!(claimed(store, NOW).await.is_empty());
     store.pause_trigger(app, "on-c", None, &act()).await.unwrap();
     assert_eq!((keys(&claimed(store, NOW).await), failures().await), (vec!["e".to_owned()], 0));
+}
+
+pub(crate) async fn what_a_person_should_look_at_is_told_for_all_apps_at_once(store: Arc<dyn Store>) {
+    let store = &*store;
+    assert_eq!(store.letters_by_trigger(9).await.unwrap(), []);
+    assert_eq!(store.triggers_that_paused(9).await.unwrap(), []);
+    let app = app_with_scripts(store).await;
+    let mut careful = on_kv("on-c", "hello");
+    careful.spec.pause_after = Some(2);
+    put(store, app, &careful).await;
+    put(store, app, &on_kv("on-c-too", "other")).await;
+    store.pause_trigger(app, "on-c-too", Some("holiday"), &act()).await.unwrap();
+    let timer = NewTimer {
+        id: TimerId(uuid::Uuid::from_u128(1)),
+        script: "other".to_owned(),
+        due_at: NOW,
+        value: b"{}".to_vec(),
+    };
+    store.set_timer(app, timer, &Cause::first(NOW, &Limits::default())).await.unwrap();
+    kill(store, &claimed(store, NOW).await.remove(0)).await;
+    dead(store, app, &["a", "b"]).await;
+    let garden = make_app(store, "garden").await.id;
+    store.save_script(garden, &endpoint("hello", "1"), None, &act()).await.unwrap();
+    put(store, garden, &on_kv("on-c", "hello")).await;
+    dead(store, garden, &["c"]).await;
+    let found = store.letters_by_trigger(9).await.unwrap();
+    let shown: Vec<_> = found.iter().map(|of| (of.app, of.trigger.as_deref(), of.letters)).collect();
+    assert_eq!(shown, [(garden, Some("on-c"), 1), (app, Some("on-c"), 2), (app, None, 1)]);
+    assert_eq!((found[1].error.detail.as_str(), found[1].last_at), ("no", NOW));
+    assert_eq!(store.letters_by_trigger(1).await.unwrap(), found[..1]);
+    let paused = store.triggers_that_paused(9).await.unwrap();
+    let shown: Vec<_> = paused.iter().map(|one| (one.app, one.trigger.as_str(), one.paused.reason.as_str())).collect();
+    assert_eq!(shown, [(app, "on-c", "2 dead letters in a row")], "and none that a person paused");
+    store.pause_trigger(app, "on-c", None, &act()).await.unwrap();
+    assert_eq!(store.triggers_that_paused(9).await.unwrap(), []);
 }
 
 pub(crate) async fn one_is_sent_again_as_it_was_or_edited(store: Arc<dyn Store>) {

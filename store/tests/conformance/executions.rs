@@ -130,6 +130,49 @@ pub(crate) async fn runs_are_found_by_their_trigger_and_by_what_they_came_of(sto
     }
 }
 
+pub(crate) async fn runs_of_several_apps_are_one_list(store: Arc<dyn Store>) {
+    /// Apps, what is asked for, and the runs that are expected.
+    type Case<'a> = (Option<&'a [AppId]>, ExecutionQuery, &'a [u128]);
+    let (one, two, three) = (AppId(1), AppId(2), AppId(30));
+    assert!(store.executions_of_apps(None, &ExecutionQuery::default()).await.unwrap().items.is_empty());
+    let runs = vec![
+        run(one, "a", 1),
+        run(two, "a", 2),
+        failed(run(three, "b", 3)),
+        failed(run(one, "b", 4)),
+        Execution { trigger: "on-a".to_owned(), ..run(two, "b", 5) },
+        run(three, "a", 6),
+        run(one, "a", 7),
+    ];
+    store.add_executions(runs).await.unwrap();
+    let script = |name: &str| ExecutionQuery { script: Some(name.to_owned()), ..ExecutionQuery::default() };
+    let cases: [Case<'_>; 8] = [
+        (None, ExecutionQuery::default(), &[7, 6, 5, 4, 3, 2, 1]),
+        (Some(&[one, three]), ExecutionQuery::default(), &[7, 6, 4, 3, 1]),
+        (Some(&[three, AppId(4)]), ExecutionQuery::default(), &[6, 3]),
+        (Some(&[]), ExecutionQuery::default(), &[]),
+        (None, script("b"), &[5, 4, 3]),
+        (None, ExecutionQuery { outcome: Some(Outcome::Failed), ..ExecutionQuery::default() }, &[4, 3]),
+        (None, ExecutionQuery { trigger: Some("on-a".to_owned()), ..ExecutionQuery::default() }, &[5]),
+        (Some(&[two, one]), script("a"), &[7, 2, 1]),
+    ];
+    for (apps, query, expected) in cases {
+        for limit in [1, 2, 3, 100] {
+            let (mut found, mut cursor) = (Vec::new(), None);
+            loop {
+                let query = ExecutionQuery { limit: Some(limit), cursor, ..query.clone() };
+                let page = store.executions_of_apps(apps, &query).await.unwrap();
+                found.extend(page.items.iter().map(|execution| execution.id.0.as_u128()));
+                cursor = page.cursor;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(found, expected, "{apps:?} {query:?} in pages of {limit}");
+        }
+    }
+}
+
 pub(crate) async fn a_run_that_is_told_twice_is_kept_once(store: Arc<dyn Store>) {
     let app = AppId(1);
     store.add_executions(vec![run(app, "a", 1), run(app, "a", 1)]).await.unwrap();

@@ -185,6 +185,7 @@ macro_rules! bind {
             },
             executions {
                 runs_are_listed_newest_first_and_filtered,
+                runs_of_several_apps_are_one_list,
                 a_run_that_is_told_twice_is_kept_once,
                 runs_are_found_by_their_trigger_and_by_what_they_came_of,
                 old_runs_expire_and_failures_stay_longer,
@@ -245,6 +246,7 @@ macro_rules! bind {
                 those_who_listen_for_letters_get_one_event_each_and_a_letter_of_that_is_final,
                 what_is_too_deep_is_a_dead_letter_at_once_and_shows_the_way,
                 a_trigger_with_too_many_dead_letters_in_a_row_is_paused,
+                what_a_person_should_look_at_is_told_for_all_apps_at_once,
                 one_is_sent_again_as_it_was_or_edited,
                 one_whose_script_or_version_is_gone_stays,
                 many_are_sent_again_oldest_first_and_noted_once,

@@ -5,6 +5,8 @@
 mod claims;
 #[path = "../conformance/mod.rs"]
 mod conformance;
+#[path = "../properties/cursors.rs"]
+mod cursors_properties;
 #[path = "../properties/deliveries.rs"]
 mod deliveries_properties;
 mod filled;

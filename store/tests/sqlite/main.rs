@@ -10,6 +10,8 @@ mod bounds;
 #[path = "../conformance/mod.rs"]
 mod conformance;
 mod crash_points;
+#[path = "../properties/cursors.rs"]
+mod cursors_properties;
 #[path = "../properties/deliveries.rs"]
 mod deliveries_properties;
 mod durability;

@@ -1,11 +1,13 @@
 //! `picloud executions`: what ran, how it ended, and what it logged.
 
 use super::run::{self, used};
-use super::show::{duration, seconds_of};
+use super::show::{duration, lines as all_lines, seconds_of};
 use super::{PageArgs, Session};
 use crate::client::Ask;
 use crate::failure::Failure;
 use crate::path::ApiPath;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand, ValueEnum};
 use http::Method;
 use picloud_model::Problem;
@@ -30,8 +32,14 @@ enum Ended {
 #[derive(Subcommand, Debug)]
 enum Verb {
     /// List the app's runs, newest first
-    #[command(after_help = "Example:\n  picloud executions list --outcome failed --script hello")]
+    #[command(after_help = "\
+Examples:
+  picloud executions list --outcome failed --script hello
+  picloud executions list --all-apps")]
     List {
+        /// Of all apps that you may read
+        #[arg(long)]
+        all_apps: bool,
         /// Only of this script
         #[arg(long)]
         script: Option<String>,
@@ -75,30 +83,37 @@ Examples:
 impl Executions {
     /// Does it.
     pub(super) async fn run(self, session: &Session<'_>) -> Result<(), Failure> {
-        let app = session.settings.app()?;
+        let app = || session.settings.app();
         match self.verb {
-            Verb::List { script, trigger, root, outcome, page } => {
+            Verb::List { all_apps, script, trigger, root, outcome, page } => {
                 let outcome = outcome.map(|ended| match ended {
                     Ended::Ok => Outcome::Ok.as_str(),
                     Ended::Failed => Outcome::Failed.as_str(),
                     Ended::WorkerLost => Outcome::WorkerLost.as_str(),
                 });
-                let path = ApiPath::of_app(&app, &["executions"])
+                let path = match all_apps {
+                    true => ApiPath::new(&["executions"]),
+                    false => ApiPath::of_app(&app()?, &["executions"]),
+                };
+                let path = path
                     .query("script", script.as_ref())
                     .query("trigger", trigger.as_ref())
                     .query("root_execution_id", root.as_ref())
                     .query("outcome", outcome);
                 let headings = ["id", "started", "script", "cause", "outcome", "status", "took"];
-                session.list(path, &page, &headings, row, "nothing of this app ran yet").await
+                match all_apps {
+                    true => session.list(path, &page, &headings, row_of_any, "nothing ran yet").await,
+                    false => session.list(path, &page, &headings, row, "nothing of this app ran yet").await,
+                }
             }
             Verb::Replay { id, version, dry_run } => {
-                let path = ApiPath::of_app(&app, &["executions", &id, "replay"]);
+                let path = ApiPath::of_app(&app()?, &["executions", &id, "replay"]);
                 let input = json!({ "version": version, "dry_run": dry_run });
                 let answer: Value = session.client.send(Ask::new(Method::POST, path).json(&input)).await?.value()?;
                 run::told(session, &answer)
             }
             Verb::Get { id } => {
-                let run: Value = session.client.get(ApiPath::of_app(&app, &["executions", &id])).await?;
+                let run: Value = session.client.get(ApiPath::of_app(&app()?, &["executions", &id])).await?;
                 if session.output.json {
                     session.output.value(&run);
                 } else {
@@ -131,6 +146,7 @@ fn told(session: &Session<'_>, run: &Value) -> String {
         lines.push(format!("result   {}", run["result"]));
     }
     lines.extend(used(run).map(|used| format!("used     {used}")));
+    lines.extend(saw(&run["input"]));
     if let Ok(problem) = serde_json::from_value::<Problem>(run["error"].clone()) {
         lines.push(session.output.failure_text(&problem));
     }
@@ -147,6 +163,33 @@ fn told(session: &Session<'_>, run: &Value) -> String {
         lines.push(format!("  {dropped} more lines were over the limit of a run"));
     }
     lines.join("\n")
+}
+
+/// The same with the script's app.
+fn row_of_any(run: &Value) -> Vec<String> {
+    let mut cells = row(run);
+    cells[2] = format!("{}/{}", run["app"].as_str().unwrap_or_default(), cells[2]);
+    cells
+}
+
+/// The request or event that a run saw, where it was kept.
+fn saw(input: &Value) -> Vec<String> {
+    let indented = |text: &str| text.lines().map(|line| format!("  {line}")).collect::<Vec<_>>();
+    if input["event"].is_object() {
+        return [vec!["saw the event:".to_owned()], indented(&all_lines(&input["event"]))].concat();
+    }
+    let Some(request) = input["request"].as_object() else { return Vec::new() };
+    let text = |key: &str| request.get(key).and_then(Value::as_str).unwrap_or_default();
+    let mut lines = vec![format!("saw      {} {}", text("method"), text("path"))];
+    for header in request.get("headers").and_then(Value::as_array).into_iter().flatten() {
+        lines.push(format!("  {}: {}", header[0].as_str().unwrap_or_default(), header[1].as_str().unwrap_or_default()));
+    }
+    let body = STANDARD.decode(text("body")).unwrap_or_default();
+    match String::from_utf8(body) {
+        Ok(body) => lines.extend(indented(&body)),
+        Err(bytes) => lines.push(format!("  {} bytes that are no text", bytes.as_bytes().len())),
+    }
+    lines
 }
 
 fn row(run: &Value) -> Vec<String> {

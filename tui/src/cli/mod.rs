@@ -3,6 +3,7 @@
 //! To add a command: a file here with its arguments (their doc comments are the help, and an example stands in
 //! `after_help`) and a `run`, a variant in [`Command`], a line in [`Command::run`].
 
+mod activity;
 mod apps;
 mod audit;
 mod backup;
@@ -43,6 +44,7 @@ mod triggers;
 mod version;
 mod versions;
 mod watch;
+mod whoami;
 
 use crate::client::Client;
 use crate::failure::Failure;
@@ -60,6 +62,9 @@ pub(crate) struct Cli {
     /// Flags of every command.
     #[command(flatten)]
     pub(crate) global: Global,
+    /// Flags of the terminal UI.
+    #[command(flatten)]
+    pub(crate) terminal: crate::term::Flags,
 }
 
 const AFTER: &str = "\
@@ -98,12 +103,14 @@ pub(crate) enum Command {
     Keys(keys::Keys),
     Audit(audit::Audit),
     Backup(backup::Backup),
+    Activity(activity::Activity),
     Status(status::Status),
     Metrics(metrics::Metrics),
     Limits(limits::Limits),
     Sdk(sdk::Sdk),
     Login(login::Login),
     Logout(login::Logout),
+    Whoami(whoami::Whoami),
     Version(version::Version),
     Completions(completions::Completions),
     Man(man::Man),
@@ -152,11 +159,13 @@ impl Command {
             Self::Keys(command) => command.run(&session).await,
             Self::Audit(command) => command.run(&session).await,
             Self::Backup(command) => command.run(&session).await,
+            Self::Activity(command) => command.run(&session).await,
             Self::Status(command) => command.run(&session).await,
             Self::Metrics(command) => command.run(&session).await,
             Self::Limits(command) => command.run(&session).await,
             Self::Sdk(command) => command.run(&session).await,
             Self::Login(command) => command.run(&session).await,
+            Self::Whoami(command) => command.run(&session).await,
             Self::Version(command) => command.run(&session).await,
             Self::Init(_) | Self::Logout(_) | Self::Completions(_) | Self::Man(_) => {
                 unreachable!("these have been done by `run_alone`")

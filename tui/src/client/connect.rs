@@ -22,6 +22,10 @@ const KEEP_ALIVE_INTERVAL_S: u32 = 10;
 /// Unanswered questions after which the connection counts as lost.
 const KEEP_ALIVE_PROBES: u32 = 3;
 
+/// How long what was sent may stay unacknowledged: without it, a connection whose other end was unplugged in the middle of
+/// a question would be asked again for a quarter of an hour.
+const UNACKNOWLEDGED_MAX_MS: u32 = 60_000;
+
 /// A way there, whatever it is.
 pub(super) trait Way: AsyncRead + AsyncWrite + Unpin + Send {}
 
@@ -64,7 +68,8 @@ fn keep_alive(stream: &TcpStream) {
     let asked = setsockopt(stream, sockopt::KeepAlive, &true)
         .and_then(|()| setsockopt(stream, sockopt::TcpKeepIdle, &KEEP_ALIVE_IDLE_S))
         .and_then(|()| setsockopt(stream, sockopt::TcpKeepInterval, &KEEP_ALIVE_INTERVAL_S))
-        .and_then(|()| setsockopt(stream, sockopt::TcpKeepCount, &KEEP_ALIVE_PROBES));
+        .and_then(|()| setsockopt(stream, sockopt::TcpKeepCount, &KEEP_ALIVE_PROBES))
+        .and_then(|()| setsockopt(stream, sockopt::TcpUserTimeout, &UNACKNOWLEDGED_MAX_MS));
     // A system without it only notices later.
     let _unsupported = asked;
 }

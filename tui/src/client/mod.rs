@@ -2,11 +2,13 @@
 
 mod connect;
 mod events;
+mod idle;
 mod outgoing;
 mod pin;
 mod tls;
 
-pub(crate) use events::Events;
+pub(crate) use events::{Event, Events};
+pub(crate) use idle::Idles;
 pub(crate) use outgoing::Outgoing;
 
 use crate::failure::Failure;
@@ -19,6 +21,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
+use idle::Idle;
 use outgoing::Sending;
 use picloud_model::problem::{Code, Problem};
 use serde::Serialize;
@@ -38,9 +41,11 @@ const ANSWER_BYTES_MAX: usize = 160 * 1024 * 1024;
 pub(crate) struct Client<'a> {
     settings: &'a Settings,
     output: &'a Output,
+    idles: Option<&'a Idles>,
 }
 
 /// One request.
+#[derive(Clone)]
 pub(crate) struct Ask {
     method: Method,
     path: ApiPath,
@@ -87,6 +92,13 @@ impl Ask {
         self.header(header::CONTENT_TYPE, "application/json")
     }
 
+    /// With bytes of this type.
+    #[must_use]
+    pub(crate) fn bytes(mut self, body: impl Into<Bytes>, content_type: &str) -> Self {
+        self.body = body.into();
+        self.header(header::CONTENT_TYPE, content_type)
+    }
+
     /// With a value as JSON.
     #[must_use]
     pub(crate) fn json(self, value: &impl Serialize) -> Self {
@@ -115,7 +127,13 @@ impl Answer {
 impl<'a> Client<'a> {
     /// A client of the appliance that `settings` name.
     pub(crate) fn new(settings: &'a Settings, output: &'a Output) -> Self {
-        Self { settings, output }
+        Self { settings, output, idles: None }
+    }
+
+    /// Asks over connections that wait, and leaves its own there.
+    #[must_use]
+    pub(crate) fn reusing(self, idles: &'a Idles) -> Self {
+        Self { idles: Some(idles), ..self }
     }
 
     /// GETs JSON.
@@ -141,9 +159,9 @@ impl<'a> Client<'a> {
             }
             Err(failure_of(&self.collect(opened).await?))
         };
-        let Opened { answer, connection } = self.with_patience(STREAM_HEAD_TIMEOUT, opened).await?;
+        let Opened { answer, idle } = self.with_patience(STREAM_HEAD_TIMEOUT, opened).await?;
         let (head, body) = answer.into_parts();
-        Ok(Streamed { headers: head.headers, body, _connection: connection })
+        Ok(Streamed { headers: head.headers, body, _connection: idle.connection })
     }
 
     /// Sends one request whose body is read while it is sent, however long that takes.
@@ -182,26 +200,41 @@ impl<'a> Client<'a> {
         if ask.path.has_empty() {
             return Err(Failure::usage("a name or key is empty", "names and keys have at least one character"));
         }
+        // What changes something is never sent over a connection that may have ended meanwhile: it would not be known
+        // whether it was done.
+        if ask.method == Method::GET
+            && let Some(idle) = self.idles.and_then(Idles::take)
+            && let Ok(opened) = self.open_on(idle, ask.clone(), None).await
+        {
+            return Ok(opened);
+        }
         let (way, host) = connect(self.settings, self.output).await?;
-        let request = self.request(&host, ask)?.map(|whole| match parts {
-            Some(parts) => Sending::Parts(parts),
-            None => Sending::Whole(whole),
-        });
         let shaken = hyper::client::conn::http1::handshake(TokioIo::new(way)).await;
-        let (mut sender, connection) = shaken.map_err(|error| broke_off(&told(&error)))?;
+        let (sender, connection) = shaken.map_err(|error| broke_off(&told(&error)))?;
         // Ends with the connection; its error reaches the request as well.
         let connection = Connection(tokio::spawn(async move {
             let _told_to_the_request = connection.await;
         }));
-        let answer = sender.send_request(request).await.map_err(|error| broke_off(&told(&error)))?;
-        Ok(Opened { answer, connection })
+        self.open_on(Idle { host, sender, connection }, ask, parts).await
+    }
+
+    async fn open_on(&self, mut idle: Idle, ask: Ask, parts: Option<Outgoing>) -> Result<Opened, Failure> {
+        let request = self.request(&idle.host, ask)?.map(|whole| match parts {
+            Some(parts) => Sending::Parts(parts),
+            None => Sending::Whole(whole),
+        });
+        let answer = idle.sender.send_request(request).await.map_err(|error| broke_off(&told(&error)))?;
+        Ok(Opened { answer, idle })
     }
 
     async fn collect(&self, opened: Opened) -> Result<Answer, Failure> {
-        let Opened { answer, connection: _until_the_body_is_here } = opened;
+        let Opened { answer, idle } = opened;
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
         let body = body.map_err(|error| broke_off(&error.to_string()))?.to_bytes();
+        if let Some(idles) = self.idles {
+            idles.put(idle);
+        }
         Ok(Answer { status: head.status, headers: head.headers, body })
     }
 
@@ -237,7 +270,7 @@ impl Drop for Connection {
 /// The head of an answer, and what its body comes over.
 struct Opened {
     answer: Response<Incoming>,
-    connection: Connection,
+    idle: Idle,
 }
 
 /// The body of an answer as it comes.

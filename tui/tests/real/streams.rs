@@ -51,3 +51,15 @@ fn metrics_count_what_ran() {
     let metrics = world.until(&["metrics"], |metrics| metrics["text"].as_str().unwrap().contains(counted));
     assert!(metrics["text"].as_str().unwrap().contains("# TYPE picloud_runs_total counter"), "{metrics}");
 }
+
+#[test]
+fn how_everything_is_is_told_at_once_and_who_asks() {
+    let world = World::quickstart();
+    world.answer("/quickstart/hello");
+    let activity = world.until(&["activity"], |activity| activity["recent"].get(0).is_some());
+    assert_eq!((&activity["apps"], &activity["recent"][0]["cause"]), (&1.into(), &"GET /quickstart/hello".into()));
+    let shown = world.ok(&["activity"]);
+    assert!(shown.contains("nothing needs you") && shown.contains("GET /quickstart/hello"), "{shown}");
+    assert!(world.ok(&["executions", "list", "--all-apps"]).contains("quickstart/hello@1"));
+    assert!(world.ok(&["whoami"]).contains("may script:read, script:write"));
+}

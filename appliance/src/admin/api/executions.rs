@@ -1,6 +1,6 @@
 //! What is kept of runs.
 
-use crate::admin::access::{InApp, may};
+use crate::admin::access::{InApp, MaySome, may};
 use crate::admin::asked::{Asked, Named};
 use crate::admin::body::ok;
 use crate::admin::refusal::Answer;
@@ -11,6 +11,7 @@ use picloud_model::execution::{Execution, ExecutionQuery, LogLevel, LogLine, Out
 use picloud_model::ids::{AppId, ExecutionId};
 use picloud_model::page::Page;
 use picloud_model::problem::Problem;
+use picloud_model::scope::Capability;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -24,13 +25,30 @@ pub(in crate::admin) async fn list(
     Ok(ok(&asked.history.page(asked.app.id, &query).await?.map(|execution| shown(&execution))))
 }
 
+/// The runs of all apps that may be read, newest first; those of apps that were deleted are among them where all may be.
+#[utoipa::path(get, path = "/executions", responses((status = 200, body = Page<ShownExecution>)))]
+pub(in crate::admin) async fn list_all(
+    asked: MaySome<may::ReadExecutions>,
+    Asked(query): Asked<ExecutionQuery>,
+) -> Answer<Response> {
+    query.limit.map_or(Ok(()), crate::kv::check_page)?;
+    let all = asked.may(Capability::ReadExecutions, None);
+    let seen: Option<Vec<AppId>> = (!all).then(|| {
+        let apps = asked.registry.all();
+        apps.iter().filter(|app| asked.sees(&app.name)).map(|app| app.id).collect()
+    });
+    Ok(ok(&asked.history.page_of_apps(seen.as_deref(), &query).await?.map(|execution| shown(&execution))))
+}
+
 /// One run.
 #[utoipa::path(get, path = "/apps/{app}/executions/{execution}", responses((status = 200, body = ShownExecution)))]
 pub(in crate::admin) async fn get(
     asked: InApp<may::ReadExecutions>,
     Named((_app, id)): Named<(String, String)>,
 ) -> Answer<Response> {
-    Ok(ok(&shown(&find(&asked, asked.app.id, &id).await?)))
+    let found = find(&asked, asked.app.id, &id).await?;
+    let input = serde_json::from_str(&found.input_json).ok();
+    Ok(ok(&ShownExecution { input, ..shown(&found) }))
 }
 
 /// The run with this id; 404 where there is none.
@@ -93,6 +111,10 @@ pub(super) struct ShownExecution {
     result: Option<Value>,
     /// Whether what it saw was kept, so that it can be run again.
     replayable: bool,
+    /// What it saw: `request` (its body in base64) or `event`. Only where this run alone is asked for, and it was kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    input: Option<Value>,
 }
 
 /// One line a script wrote.
@@ -140,5 +162,6 @@ pub(super) fn shown(execution: &Execution) -> ShownExecution {
         attempt: Some(execution.attempt).filter(|attempt| *attempt > 0),
         result: serde_json::from_str(&execution.result_json).ok(),
         replayable: !execution.input_json.is_empty(),
+        input: None,
     }
 }

@@ -1,5 +1,6 @@
 //! A file a resource; a handler reads the request, asks the appliance or the store, and writes the answer.
 
+pub(super) mod activity;
 pub(super) mod apps;
 pub(super) mod audit;
 pub(super) mod backup;
@@ -33,5 +34,6 @@ pub(super) mod topics;
 pub(super) mod triggers;
 pub(super) mod versions;
 pub(super) mod watch;
+pub(super) mod whoami;
 
 use paging::check as check_page;

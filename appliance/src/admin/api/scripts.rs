@@ -12,7 +12,7 @@ use http::StatusCode;
 use picloud_model::app::App;
 use picloud_model::page::{Page, PageRequest};
 use picloud_model::problem::Problem;
-use picloud_model::script::{SavedScript, Script, ScriptInput, ScriptKind, ScriptVersion};
+use picloud_model::script::{CheckedScript, SavedScript, Script, ScriptInput, ScriptKind, ScriptVersion};
 use serde::{Deserialize, Serialize};
 
 /// What stands after `?` of a list.
@@ -106,6 +106,20 @@ pub(in crate::admin) async fn put(
     let version = saved.script.version;
     let status = if version == 1 { StatusCode::CREATED } else { StatusCode::OK };
     Ok(json(status, &saved, Some(version)))
+}
+
+/// Says all that is wrong with a source, as a save would, and saves nothing: for editors, while somebody types.
+#[utoipa::path(
+    post,
+    path = "/apps/{app}/scripts/{script}/check",
+    responses((status = 200, body = CheckedScript), Conflict, Invalid),
+)]
+pub(in crate::admin) async fn check(
+    asked: InApp<may::WriteScripts>,
+    Named((_app, name)): Named<(String, String)>,
+    Json(input): Json<ScriptInput>,
+) -> Answer<Response> {
+    Ok(ok(&asked.check_script(&asked.app, &name, input).await?))
 }
 
 /// Removes a script or module with its versions.

@@ -2,8 +2,8 @@
 
 use super::names;
 use super::{Served, Shown, TlsError};
-use crate::private_file;
 use picloud_cluster::identity::SERVER_NAME;
+use picloud_cluster::private_file;
 use picloud_model::clock::UnixMs;
 use rcgen::string::Ia5String;
 use rcgen::{
@@ -173,7 +173,7 @@ fn der_of(key: &KeyPair) -> PrivateKeyDer<'static> {
 }
 
 pub(super) fn read(path: &Path) -> Result<Option<Vec<u8>>, TlsError> {
-    private_file::read(path).map_err(|source| TlsError::File {
+    private_file::read_secret(path).map_err(|source| TlsError::File {
         verb: "read",
         path: path.to_owned(),
         source,

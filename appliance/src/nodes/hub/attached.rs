@@ -105,7 +105,7 @@ impl Attached {
 
     /// A run is over.
     pub(crate) fn run_done(&self, run: ExecutionId, result: Result<RunResult, ServiceFailure>) {
-        if self.heard(|link| link.feed.add(|due| due.taken.push(run))).is_some() {
+        if self.heard(|link| link.feed.add_taken(run)).is_some() {
             self.hub.ended(&self.id, run, result);
         }
     }

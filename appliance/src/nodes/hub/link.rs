@@ -4,14 +4,12 @@ use super::LiveNode;
 use super::feed::{End, Feed};
 use picloud_model::node::{NodeId, NodeRecord};
 use picloud_model::placement::Labels;
-use picloud_model::protocol::node::{BEAT_ANSWER_MS, BEAT_BUSY_MS, NodeHello};
+use picloud_model::protocol::node::{BEAT_ANSWER_MS, BEAT_BUSY_MS, NodeHello, SLOW_ROUND_TRIP_MS};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A busy node whose last word is older than this is slow: one beat, and the time that an answer may take.
 const LATE_AFTER: Duration = Duration::from_millis(BEAT_BUSY_MS + BEAT_ANSWER_MS / 2);
-/// A node whose last beat took longer than this to be answered is slow.
-const SLOW_ROUND_TRIP_MS: u32 = 1_000;
 
 /// A node's connection.
 #[derive(Debug)]

@@ -134,6 +134,24 @@ async fn a_node_is_given_as_many_as_it_has_places_and_says_when_it_has_room_agai
 }
 
 #[tokio::test]
+async fn that_a_result_is_kept_is_said_with_the_next_word_or_soon_and_once() {
+    let hub = Hub::default();
+    let node = hub.attach(&record("pi"), hello(1, &[], 1));
+    let failure = || Err(ServiceFailure { code: Code::NodeAway, message: String::new() });
+    let id = ExecutionId::new();
+    node.feed.next().await;
+    node.run_done(id, failure());
+    node.beat(7, 0, 0);
+    let due = node.feed.next().await;
+    assert_eq!((due.taken, due.beat), (vec![id], Some(7)), "with the next word");
+    let nothing = tokio::time::timeout(Duration::from_millis(100), node.feed.next()).await;
+    assert!(nothing.is_err(), "said twice: {nothing:?}");
+    node.run_done(id, failure());
+    node.run_done(id, failure());
+    assert_eq!(node.feed.next().await.taken, [id, id], "by themselves, as nothing else is said");
+}
+
+#[tokio::test]
 async fn a_run_that_nobody_waits_for_any_more_is_not_given() {
     let hub = Hub::default();
     let node = hub.attach(&record("pi"), hello(1, &[], 1));

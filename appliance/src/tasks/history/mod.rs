@@ -6,6 +6,7 @@
 
 mod ring;
 
+use crate::activity::Live;
 use crate::logs::Tail;
 use crate::secrets::Vault;
 use picloud_model::clock::UnixMs;
@@ -42,6 +43,7 @@ struct Shared {
     store: Arc<dyn Store>,
     vault: Arc<Vault>,
     tail: Tail,
+    activity: Live,
     watcher: Option<Watcher>,
     /// As they came, and whether they are kept in any case.
     arrived: Mutex<VecDeque<(Execution, bool)>>,
@@ -60,11 +62,12 @@ struct Shared {
 
 impl History {
     /// An empty one; `watcher` sees every run.
-    pub fn new(store: Arc<dyn Store>, vault: Arc<Vault>, tail: Tail, watcher: Option<Watcher>) -> Self {
+    pub fn new(store: Arc<dyn Store>, vault: Arc<Vault>, tail: Tail, activity: Live, watcher: Option<Watcher>) -> Self {
         Self(Arc::new(Shared {
             store,
             vault,
             tail,
+            activity,
             watcher,
             arrived: Mutex::default(),
             arrival: Notify::new(),
@@ -156,6 +159,7 @@ impl History {
             watcher(&runs);
         }
         self.0.tail.push(&runs);
+        self.0.activity.ran(&runs);
         for (run, kept) in runs.into_iter().zip(kept) {
             if kept || !is_plain(&run) || self.is_sample(&run) {
                 lock(&self.0.waiting).push_back(run);
@@ -182,16 +186,25 @@ impl History {
 
     /// The app's runs, newest first: those on the disk and those in memory, as one list.
     pub async fn page(&self, app: AppId, query: &ExecutionQuery) -> Result<Page<Execution>, StoreError> {
+        self.page_of_apps(Some(&[app]), query).await
+    }
+
+    /// The same for these apps, or for all there ever were.
+    pub async fn page_of_apps(
+        &self,
+        apps: Option<&[AppId]>,
+        query: &ExecutionQuery,
+    ) -> Result<Page<Execution>, StoreError> {
         // Whoever lists right after a run looks for that run.
         self.flush().await;
         let before = query.cursor.as_deref().map(execution_of_cursor).transpose()?;
-        let stored = self.0.store.executions(app, query).await?;
+        let stored = self.0.store.executions_of_apps(apps, query).await?;
         // The store may have looked no further back than this.
         let from = stored.cursor.as_deref().map(execution_of_cursor).transpose()?;
         let mut items = stored.items;
         let live = lock(&self.0.live);
         let fits = |run: &&Execution| before.is_none_or(|at| run.id < at) && from.is_none_or(|at| run.id >= at);
-        items.extend(live.of(app, query).filter(fits).cloned());
+        items.extend(live.of(apps, query).filter(fits).cloned());
         drop(live);
         items.sort_unstable_by_key(|run| std::cmp::Reverse(run.id));
         items.dedup_by(|a, b| a.id == b.id);

@@ -27,10 +27,14 @@ impl Ring {
         }
     }
 
-    /// The app's runs that the query asks for, in no particular order.
-    pub(super) fn of(&self, app: AppId, query: &ExecutionQuery) -> impl Iterator<Item = &Execution> {
+    /// Runs of these apps (`None`: of all) that the query asks for, in no particular order.
+    pub(super) fn of<'a>(
+        &'a self,
+        apps: Option<&'a [AppId]>,
+        query: &'a ExecutionQuery,
+    ) -> impl Iterator<Item = &'a Execution> {
         self.runs.iter().filter(move |run| {
-            run.app_id == app
+            apps.is_none_or(|apps| apps.contains(&run.app_id))
                 && query.script.as_ref().is_none_or(|script| run.script == *script)
                 && query.outcome.is_none_or(|outcome| run.outcome == outcome)
                 && query.trigger.as_ref().is_none_or(|trigger| run.trigger == *trigger)

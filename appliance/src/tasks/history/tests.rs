@@ -38,7 +38,7 @@ fn execution(n: i64) -> Execution {
 async fn history(dir: &std::path::Path) -> History {
     let store = picloud_store::open(OpenSettings::new(dir), Arc::new(SystemClock)).await.unwrap();
     let vault = Arc::new(Vault::new(Arc::clone(&store), dir, crate::nodes::hub::Hub::default()));
-    History::new(store, vault, Tail::default(), None)
+    History::new(store, vault, Tail::default(), Live::new(0), None)
 }
 
 #[tokio::test]

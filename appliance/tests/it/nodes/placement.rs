@@ -101,7 +101,8 @@ fn deliveries_wait_for_a_node_that_may_run_them_and_move_on_at_once_when_it_is_r
     runtime().block_on(async {
         publish();
         until("it waits for a node", || waiting() == 1);
-        assert!(appliance.output.text().contains("no connected node may run it: it needs `camera`"));
+        let said = "no connected node may run it: it needs `camera`";
+        until("the log says so", || appliance.output.text().contains(said));
         let (_first, mut first) = with_camera(&appliance, "first").await;
         let run = given(&mut first).await;
         assert_eq!(waiting(), 0);

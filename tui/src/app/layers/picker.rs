@@ -1,0 +1,23 @@
+//! A list to choose from over the screen.
+
+use super::Said;
+use crate::app::Key;
+use crate::widgets::picker::Picker;
+
+/// Takes a key.
+pub(super) fn typed(picker: &mut Picker, key: Key) -> Said {
+    match key {
+        Key::Esc | Key::Ctrl('c') => Said::Close,
+        Key::Enter => match picker.selected() {
+            Some(item) => match &item.refused {
+                Some(why) => Said::Told(format!("{}: {why}", item.label)),
+                None => Said::Picked(item.id.clone()),
+            },
+            None => Said::Stay,
+        },
+        other => {
+            picker.typed(other);
+            Said::Stay
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! What the shell does, whatever the screen.
+
+mod asking;
+mod forms;
+mod going;
+mod links;
+mod looks;
+mod random;
+mod toy;
+mod undoing;

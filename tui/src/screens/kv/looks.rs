@@ -1,0 +1,109 @@
+//! How the screen is divided, and what stands in its title.
+
+use super::Kv;
+use super::edit::draft_id;
+use super::lines::Target;
+use crate::theme::{Ink, Look};
+use crate::widgets::{state, text};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+/// Below so many columns or lines one pane is shown at a time.
+const COLUMNS_MIN: u16 = 72;
+/// The same in lines, without the shell's four.
+const LINES_MIN: u16 = 14;
+/// Widest tree.
+const TREE_COLUMNS_MAX: u16 = 56;
+/// Columns between the panes.
+const BAR_COLUMNS: u16 = 3;
+
+/// Where tree and value are; one of them is empty where both do not fit.
+pub(super) fn panes(area: Rect, shows_value: bool) -> (Rect, Rect) {
+    let none = Rect { width: 0, ..area };
+    if area.width < COLUMNS_MIN || area.height < LINES_MIN {
+        return if shows_value { (none, area) } else { (area, none) };
+    }
+    let tree = (area.width * 2 / 5).min(TREE_COLUMNS_MAX);
+    let rest = area.width - tree - BAR_COLUMNS;
+    (Rect { width: tree, ..area }, Rect { x: area.x + tree + BAR_COLUMNS, width: rest, ..area })
+}
+
+impl Kv {
+    /// Whether the value is what one is busy with.
+    pub(super) fn shows_value(&self) -> bool {
+        self.is_reading || self.edit.is_some()
+    }
+
+    /// Draws both panes.
+    pub(super) fn draw(&self, look: &Look, area: Rect, buf: &mut Buffer) {
+        if area.is_empty() {
+            return;
+        }
+        let (tree, value) = panes(area, self.shows_value());
+        match &self.shelf.apps {
+            Some(apps) if !apps.is_empty() => {
+                self.tree.view(look, tree, buf, &self.shelf, &self.drafts, !self.shows_value());
+            }
+            _ => return self.apps.view(look, area, buf, "no apps yet: press 3, then n makes one"),
+        }
+        if value.is_empty() {
+            return;
+        }
+        if !tree.is_empty() {
+            for y in area.top()..area.bottom() {
+                text::put(buf, area, (tree.right() + 1, y), look.signs().bar, 1, look.ink(Ink::Faint));
+            }
+        }
+        match &self.edit {
+            Some(edit) => edit.view(look, value, buf),
+            None => self.draw_value(look, value, buf),
+        }
+    }
+
+    fn draw_value(&self, look: &Look, area: Rect, buf: &mut Buffer) {
+        if let Some(target) = self.value.target() {
+            let has_draft = draft_id(target).is_some_and(|id| self.drafts.contains(&id));
+            return self.value.view(look, area, buf, has_draft, self.is_reading);
+        }
+        let sentence = match self.tree.selected() {
+            Some(Target::App(_) | Target::Collection(..) | Target::Prefix(..)) => {
+                "Enter opens or closes; n stores a new value"
+            }
+            Some(Target::Rest(..)) => "go down: more keys are read as you come near",
+            _ => return,
+        };
+        state::say(look, area, buf, sentence);
+    }
+
+    /// `> blog > posts > by-tag/  1000 of 100000 keys  3 marked  keys of 12:04:31`
+    pub(super) fn title_text(&self) -> String {
+        let mut title = String::new();
+        let Some(target) = self.tree.selected() else { return title };
+        title += &format!(" > {}", target.app());
+        if let Some((app, name)) = target.collection() {
+            title += &format!(" > {name}");
+            match target {
+                Target::Prefix(_, _, prefix) => title += &format!(" > {prefix}"),
+                Target::Key(_, _, key) => {
+                    title += &key.rfind('/').map_or_else(String::new, |at| format!(" > {}", &key[..=at]))
+                }
+                _ => {}
+            }
+            if let Some(known) = self.shelf.collection(app, name).filter(|known| !known.read_at.is_empty()) {
+                let read = known.entries.len();
+                let keys = if known.is_whole {
+                    format!("{read} keys")
+                } else {
+                    format!("{read} of {} keys", known.counted.keys)
+                };
+                // Scripts store without anybody being told: how old this is, is for the person to judge.
+                let outdated = if known.is_outdated { ", changed since: r" } else { "" };
+                title += &format!("  {keys}, read {}{outdated}", known.read_at);
+            }
+        }
+        if self.tree.marked() > 0 {
+            title += &format!("  {} marked", self.tree.marked());
+        }
+        title
+    }
+}
