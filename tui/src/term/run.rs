@@ -98,7 +98,7 @@ impl Session {
         self.input = Some(Input::new(self.dialect.pastes)?);
         self.tell(Msg::Start, Cause::Person).await?;
         while self.ends.is_none() {
-            self.draw_if_due()?;
+            self.draw_if_due().await?;
             let woken = self.wake().await;
             self.woken(woken).await?;
         }
@@ -161,11 +161,6 @@ impl Session {
     async fn due(&mut self) -> io::Result<()> {
         for owner in self.carrier.take_due(Instant::now()) {
             self.tell(Msg::Due { owner }, Cause::Answer).await?;
-        }
-        if self.pace.is_due(Instant::now()) {
-            for msg in self.carrier.waiting.take() {
-                self.tell(msg, Cause::Stream).await?;
-            }
         }
         Ok(())
     }
@@ -233,9 +228,13 @@ impl Session {
         self.ends = Some(End::Cut);
     }
 
-    fn draw_if_due(&mut self) -> io::Result<()> {
+    /// Draws what is, with all that streams told until now; whatever comes later wants a frame of its own.
+    async fn draw_if_due(&mut self) -> io::Result<()> {
         if !self.pace.is_due(Instant::now()) {
             return Ok(());
+        }
+        for msg in self.carrier.waiting.take() {
+            self.tell(msg, Cause::Stream).await?;
         }
         let mut next = Buffer::empty(Rect::new(0, 0, self.size.0, self.size.1));
         let cursor = self.app.draw(next.area, &mut next);
