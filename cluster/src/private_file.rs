@@ -33,7 +33,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     put_in_place(path)
 }
 
-/// The first half of [`write`], for files that go together: the bytes are beside their place, down to the disk.
+/// The first half of [`write()`], for files that go together: the bytes are beside their place, down to the disk.
 pub fn prepare(path: &Path, bytes: &[u8]) -> Result<()> {
     if let Some(parent) = path.parent() {
         folder(parent)?;

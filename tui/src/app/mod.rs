@@ -1,5 +1,5 @@
 //! The terminal UI without a terminal: [`App::update`] takes what happened and answers what is to be done,
-//! [`App::view`] draws what is. Neither looks at a clock, a file or a socket.
+//! [`App::draw`] draws what is. Neither looks at a clock, a file or a socket.
 
 mod calls;
 pub(crate) mod change;
