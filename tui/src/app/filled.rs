@@ -104,6 +104,7 @@ pub(crate) fn answer_to(method: &str, path: &str) -> Option<Value> {
             page(&[json!({"name": "timeout_ms", "default": 10_000, "ceiling": 300_000, "doc": "Wall time."})])
         }
         ["metrics"] => json!("# HELP picloud_runs_total Runs\npicloud_runs_total 12\n"),
+        ["sdk", "docs"] => json!("# The SDK\n\n## kv\n\n- `kv::get(collection, key)`: the value\n"),
         ["keys"] => page(&[json!({"id": 1, "name": "ci", "scopes": ["script:read"], "created_at": AT,
             "created_by": "ada"})]),
         ["join-tokens"] => {

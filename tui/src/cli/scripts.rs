@@ -48,6 +48,9 @@ enum Verb {
         #[arg(long, value_enum)]
         kind: Option<Kind>,
     },
+    /// Tell all that is wrong with a source, as a save would, and save nothing
+    #[command(after_help = "Example:\n  picloud scripts check hello hello.rhai")]
+    Check(Check),
     /// Delete a script
     #[command(after_help = "Example:\n  picloud scripts delete hello")]
     Delete {
@@ -110,6 +113,19 @@ pub(super) struct Save {
     if_version: Option<i64>,
 }
 
+/// Arguments of a check.
+#[derive(Args, Debug)]
+struct Check {
+    /// The name that it has, or would get
+    name: String,
+    /// The file with the source; `-` is standard input
+    #[arg(value_name = "FILE", default_value = "-")]
+    file: PathBuf,
+    /// What it is; what it was where it exists already, else an endpoint
+    #[arg(long, value_enum)]
+    kind: Option<Kind>,
+}
+
 impl Scripts {
     /// Does it.
     pub(super) async fn run(self, session: &Session<'_>) -> Result<(), Failure> {
@@ -122,6 +138,7 @@ impl Scripts {
             }
             Verb::Get { name, version } => print_source(session, of(&name, &[]), version).await,
             Verb::Put { save, kind } => save_script(session, &app, save, kind.map(kind_of)).await,
+            Verb::Check(check) => check_script(session, of(&check.name, &[]), check).await,
             Verb::Delete { name, force } => delete(session, &app, &name, force).await,
             Verb::Versions { name, page } => versions::list(session, of(&name, &["versions"]), &page).await,
             Verb::Diff(diff) => diff.run(session, &app).await,
@@ -189,12 +206,7 @@ pub(super) async fn save_script(
     let path = ApiPath::of_app(app, &["scripts", &save.name]);
     let kind = match kind {
         Some(kind) => kind,
-        None => match session.client.get::<Value>(path.clone()).await {
-            Ok(script) if script["kind"] == "module" => ScriptKind::Module,
-            Ok(_) => ScriptKind::Endpoint,
-            Err(failure) if failure.is_not_found() => ScriptKind::Endpoint,
-            Err(failure) => return Err(failure),
-        },
+        None => kind_there(session, &path).await?,
     };
     let source = read_text(&save.file)?;
     let file = save.file.display().to_string();
@@ -207,6 +219,31 @@ pub(super) async fn save_script(
         None => format!("{name} is saved"),
     };
     session.done(&answer, &sentence);
+    warn(session, &answer["warnings"], Some(&file));
+    Ok(())
+}
+
+/// What the saved one is; an endpoint where there is none.
+async fn kind_there(session: &Session<'_>, path: &ApiPath) -> Result<ScriptKind, Failure> {
+    match session.client.get::<Value>(path.clone()).await {
+        Ok(script) if script["kind"] == "module" => Ok(ScriptKind::Module),
+        Ok(_) => Ok(ScriptKind::Endpoint),
+        Err(failure) if failure.is_not_found() => Ok(ScriptKind::Endpoint),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Tells what a save would say.
+async fn check_script(session: &Session<'_>, path: ApiPath, check: Check) -> Result<(), Failure> {
+    let kind = match check.kind {
+        Some(kind) => kind_of(kind),
+        None => kind_there(session, &path).await?,
+    };
+    let source = read_text(&check.file)?;
+    let file = check.file.display().to_string();
+    let ask = Ask::new(Method::POST, path.below(&["check"])).json(&ScriptInput { kind, source, message: None });
+    let answer: Value = session.client.send(ask).await.map_err(|failure| in_file(failure, &file))?.value()?;
+    session.done(&answer, &format!("{file} could be saved as {}", check.name));
     warn(session, &answer["warnings"], Some(&file));
     Ok(())
 }

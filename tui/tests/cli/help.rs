@@ -3,6 +3,22 @@
 use crate::support::{picloud, run};
 use insta::assert_snapshot;
 
+/// What `picloud scripts` has.
+const SCRIPTS: &[&str] = &[
+    "list",
+    "get",
+    "put",
+    "check",
+    "delete",
+    "versions",
+    "diff",
+    "rollback",
+    "run",
+    "imports",
+    "importers",
+    "release",
+];
+
 #[test]
 fn the_help_of_every_command_teaches() {
     let folder = tempfile::tempdir().unwrap();
@@ -12,10 +28,7 @@ fn the_help_of_every_command_teaches() {
         ("deploy", &[]),
         ("export", &[]),
         ("init", &[]),
-        (
-            "scripts",
-            &["list", "get", "put", "delete", "versions", "diff", "rollback", "run", "imports", "importers", "release"],
-        ),
+        ("scripts", SCRIPTS),
         ("modules", &["list", "get", "put", "delete", "importers"]),
         ("routes", &["list", "get", "create", "delete"]),
         ("kv", &["collections", "list", "get", "put", "delete"]),

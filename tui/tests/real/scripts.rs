@@ -73,6 +73,37 @@ fn a_script_that_does_not_compile_is_refused_in_its_file_and_the_saved_one_goes_
 }
 
 #[test]
+fn a_check_says_all_that_a_save_would_and_saves_nothing() {
+    let world = World::quickstart();
+    world.write("draft.rhai", "let answer = 42;\nif false { answer } else { \"fine\" }\n");
+    assert_snapshot!(world.ok(&["scripts", "check", "hello", "draft.rhai"]), @"draft.rhai could be saved as hello");
+    let ran =
+        world.picloud_with_input(&["scripts", "check", "new", "--json"], "import \"units\" as units;\nunits::x()\n");
+    let answer: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((ran.code, &answer["imports"]), (0, &json!(["units"])), "{ran:?}");
+    world.write("draft.rhai", "let a = 1;\nif a > 1 { nobody_has(a) }\n");
+    let ran = world.picloud(&["scripts", "check", "hello", "draft.rhai"]);
+    assert!(ran.code == 0 && ran.err.starts_with("warning: draft.rhai:2:12: "), "{ran:?}");
+    world.write("draft.rhai", "let a = 1;\n\nlet b = ;\n");
+    let said = world.fails(1, &["scripts", "check", "hello", "draft.rhai"]);
+    assert!(said.contains("\ndraft.rhai:3:9: unexpected ';'\n"), "{said}");
+    let problem = world.problem(1, &["scripts", "check", "hello", "draft.rhai"]);
+    assert_eq!((&problem["code"], &problem["errors"][0]["line"]), (&json!("invalid-script"), &json!(3)));
+    // A module has only functions: it is checked as what it was, or as what is said.
+    world.write("draft.rhai", "fn half(n) { n / 2 }\nprint(half(4));\n");
+    for module in [
+        &["scripts", "check", "units", "draft.rhai"][..],
+        &["scripts", "check", "new", "draft.rhai", "--kind", "module"],
+    ] {
+        let said = world.fails(1, module);
+        assert!(said.contains("\ndraft.rhai:2:"), "{said}");
+    }
+    world.fails(3, &["scripts", "check", "hello", "scripts/hello.rhai", "--app", "nowhere"]);
+    world.fails(3, &["scripts", "get", "new"]);
+    assert_eq!((world.revision(), world.answer("/quickstart/hello").as_str()), (1, "Hello, world!"));
+}
+
+#[test]
 fn a_script_is_tried_with_a_request_and_a_draft_before_it_is_saved() {
     let world = World::quickstart();
     let ran = world.picloud(&["scripts", "run", "hello", "--path", "/hello?name=Ada"]);

@@ -22,6 +22,7 @@ const COMMANDS: &[(&str, &str, &str)] = &[
     ("GET", "apps/{app}/scripts/{name}/importers", "scripts importers {name} --app {app}"),
     ("POST", "apps/{app}/scripts/{name}/rollback", "scripts rollback {name} {=version} --app {app}"),
     ("POST", "apps/{app}/scripts/{name}/release", "scripts release {name} --app {app}"),
+    ("POST", "apps/{app}/scripts/{name}/check", "scripts check {name} FILE --app {app}"),
     ("POST", "apps/{app}/scripts/{name}/run", "scripts run {name} --app {app}"),
     ("GET", "apps/{app}/routes", "routes list --app {app}"),
     ("GET", "apps/{app}/routes/{id}", "routes get {id} --app {app}"),
@@ -81,6 +82,7 @@ const COMMANDS: &[(&str, &str, &str)] = &[
     ("POST", "backup", "backup FILE"),
     ("GET", "status", "status"),
     ("GET", "metrics", "metrics"),
+    ("GET", "sdk/docs", "sdk docs"),
     ("GET", "limits", "limits"),
     ("GET", "version", "version"),
 ];

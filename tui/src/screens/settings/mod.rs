@@ -1,5 +1,5 @@
 //! The Settings screen: pages as a list at the left, each a list of its own: keys, tokens, secrets, env, timers, backups,
-//! audit, limits, metrics, theme, and what the appliance is.
+//! audit, limits, metrics, SDK, theme, and what the appliance is.
 
 mod about;
 mod audit;
@@ -10,6 +10,7 @@ mod keys;
 mod limits;
 mod metrics;
 mod page;
+mod sdk;
 mod secrets;
 #[cfg(test)]
 mod tests;
@@ -60,6 +61,7 @@ impl Settings {
             Box::new(audit::Audit::new()),
             Box::new(limits::Limits::new()),
             Box::new(metrics::Metrics::new()),
+            Box::new(sdk::Sdk::new()),
             Box::new(theme::Theme::new()),
             Box::new(about::About::new()),
         ];

@@ -281,6 +281,28 @@ fn limits_metrics_and_what_the_appliance_is() {
 }
 
 #[test]
+fn the_sdk_is_read_filtered_and_its_section_opened_whole() {
+    let mut bench = at("sdk");
+    let text = "# The SDK, version 1.1\n\nNo function takes an app.\n\n## kv\n\nKeys and values.\n\n\
+        - `kv::get(collection, key)`: the value, or `()`\n- `kv::set(collection, key, value)`: sets it\n\n\
+        ## log\n\n- `log::info(message)`: a line\n";
+    bench.answer_with("/sdk/docs", Ok(Answer { status: 200, etag: None, body: text.into() }));
+    insta::assert_snapshot!("settings_sdk", bench.text());
+    bench.typed("/kv::set");
+    bench.keys(&[Key::Enter]);
+    let filtered = bench.text();
+    assert!(filtered.contains("kv::set(") && !filtered.contains("kv::get("), "{filtered}");
+    bench.keys(&[Key::Enter]);
+    let section = bench.text();
+    assert!(section.contains("kv::get(") && section.contains("Keys and values."), "all of it: {section}");
+    assert!(!section.contains("log::info") && !section.contains("No function"), "and nothing else: {section}");
+    bench.keys(&[Key::Esc]);
+    let copied = bench.typed("y");
+    let line = "- `kv::set(collection, key, value)`: sets it";
+    assert!(copied.iter().any(|effect| matches!(effect, Effect::Copy { text } if text == line)), "{copied:?}");
+}
+
+#[test]
 fn a_theme_is_used_at_once_and_kept() {
     let mut bench = at("theme");
     let effects = bench.keys(&[Key::Down, Key::Down, Key::Down, Key::Enter]);

@@ -1,7 +1,7 @@
 //! What keys do to triggers.
 
 use super::letters::Of;
-use super::{Pane, Triggers, forms, letter_acts, told};
+use super::{Pane, Triggers, forms, letter_acts, publish, told};
 use crate::app::{Answered, Change, Context, Offer, Place, Request, ScreenId, Slot};
 use crate::keymap::Action;
 use crate::path::ApiPath;
@@ -205,20 +205,27 @@ impl Triggers {
             TriggerKind::DeadLetter => "a delivery is given up",
         };
         let item = |kind: &TriggerKind| PickerItem::new(kind.as_str(), kind.as_str(), about(*kind));
-        cx.pick(KIND, Picker::new("What starts the script", TriggerKind::ALL.iter().map(item).collect()));
+        let items = TriggerKind::ALL.iter().map(item).chain([publish::item()]).collect();
+        cx.pick(KIND, Picker::new("What starts the script", items));
     }
 
     /// A kind was chosen for a new one.
     pub(super) fn kind_picked(&mut self, kind: &str, cx: &mut Context<'_>) {
         let Some(kind) = TriggerKind::ALL.iter().copied().find(|known| known.as_str() == kind) else { return };
+        let (apps, selected) = self.apps_to_choose(cx);
+        cx.form(SPEC, forms::new(kind, apps, selected.as_deref()));
+        let was = TriggerSpec::new("", kind, "");
+        self.editing = Some(Editing { app: String::new(), was, version: None, previewed: None });
+    }
+
+    /// All apps, and the one of the row with the cursor.
+    pub(super) fn apps_to_choose(&self, cx: &Context<'_>) -> (Vec<String>, Option<String>) {
         let selected = self.list.selected_id().and_then(Of::row).map(|of| of.app);
         let mut apps: Vec<String> = cx.facts.app_names().into_iter().map(str::to_owned).collect();
         if apps.is_empty() {
             apps = self.apps.keys().cloned().collect();
         }
-        cx.form(SPEC, forms::new(kind, apps, selected.as_deref()));
-        let was = TriggerSpec::new("", kind, "");
-        self.editing = Some(Editing { app: String::new(), was, version: None, previewed: None });
+        (apps, selected)
     }
 
     /// The form of a table is filled in. Of a new schedule the next times are told first.

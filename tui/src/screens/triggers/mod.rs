@@ -5,6 +5,7 @@ mod forms;
 mod letter_acts;
 mod letters;
 mod load;
+mod publish;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -205,12 +206,22 @@ impl Screen for Triggers {
             acts::SPEC => self.spec_filled(values, cx),
             acts::FIRE => self.fire(values, cx),
             letter_acts::LETTER => self.letter_filled(values, cx),
+            publish::PUBLISH => Self::publish_filled(values, cx),
             _ => {}
         }
     }
 
     fn picked(&mut self, _picker: &'static str, id: &str, cx: &mut Context<'_>) {
-        self.kind_picked(id, cx);
+        match id {
+            publish::PUBLISH => self.publish_picked(cx),
+            kind => self.kind_picked(kind, cx),
+        }
+    }
+
+    fn changed(&mut self, tag: &'static str, answered: &Answered, cx: &mut Context<'_>) {
+        if tag == publish::PUBLISH {
+            publish::published(answered, cx);
+        }
     }
 
     fn due(&mut self, slot: &Slot, cx: &mut Context<'_>) {

@@ -353,6 +353,64 @@ fn firing_sends_only_the_fields_that_were_filled_in() {
 }
 
 #[test]
+fn a_value_is_published_and_how_many_triggers_take_it_is_told() {
+    let mut bench = filled();
+    bench.typed("n");
+    let picker = bench.text();
+    assert!(picker.contains("dead_letter") && picker.contains("publish a value once"), "{picker}");
+    bench.typed("publish");
+    bench.keys(&[Key::Enter]);
+    // The app is the selected one's; its topic has a wildcard, so none is there.
+    bench.keys(&[Key::Tab]);
+    bench.typed("door/back");
+    bench.keys(&[Key::Tab]);
+    bench.typed("{oops");
+    bench.keys(&[Key::Tab, Key::Tab]);
+    assert_eq!(writes(&bench.keys(&[Key::Enter])), [""; 0]);
+    assert!(bench.text().contains("the value is no JSON"), "{}", bench.text());
+    bench.keys(&[Key::BackTab, Key::BackTab]);
+    bench.keys(&[Key::Backspace; 5]);
+    bench.typed("[1]");
+    bench.keys(&[Key::Tab]);
+    bench.typed("soon");
+    bench.keys(&[Key::Tab]);
+    assert_eq!(writes(&bench.keys(&[Key::Enter])), [""; 0]);
+    assert!(bench.text().contains("delay ms: `soon` is no number"), "{}", bench.text());
+    bench.keys(&[Key::BackTab]);
+    bench.keys(&[Key::Backspace; 4]);
+    bench.typed("60000");
+    bench.keys(&[Key::Tab]);
+    bench.typed("once");
+    insta::assert_snapshot!("publish_80x24", bench.text());
+    let published = bench.keys(&[Key::Enter]);
+    assert_eq!(writes(&published), ["POST /apps/home/publish"]);
+    let input = json!({ "topic": "door/back", "value": [1], "delay_ms": 60_000, "dedup_key": "once" });
+    assert_eq!(sent(&published), (input, None));
+    let answer = json!({ "event_id": EVENT, "deliveries": 2 });
+    bench.wrote(Ok(Answer { status: 200, etag: None, body: answer.to_string().into() }));
+    assert!(bench.text().contains("published: 2 triggers take it"), "{}", bench.text());
+}
+
+#[test]
+fn a_value_is_published_where_there_are_no_triggers_yet_and_nobody_takes_it() {
+    let mut bench = Bench::at(ScreenId::Triggers);
+    bench.answer("/apps?limit", &apps());
+    bench.answer("/apps/blog/triggers", &page(&[]));
+    bench.answer("/apps/home/triggers", &page(&[]));
+    bench.typed("npublish");
+    bench.keys(&[Key::Enter, Key::Tab]);
+    bench.typed("a");
+    bench.keys(&[Key::Tab]);
+    bench.typed("null");
+    bench.keys(&[Key::Tab, Key::Tab]);
+    let published = bench.keys(&[Key::Enter]);
+    assert_eq!(writes(&published), ["POST /apps/blog/publish"]);
+    assert_eq!(sent(&published).0, json!({ "topic": "a", "value": null }), "what is empty is not sent");
+    bench.wrote(Ok(Answer { status: 200, etag: None, body: "{\"deliveries\":0}".into() }));
+    assert!(bench.text().contains("nothing was published: no trigger takes it"), "{}", bench.text());
+}
+
+#[test]
 fn a_new_schedule_tells_its_next_times_before_it_is_saved() {
     let mut bench = filled();
     bench.typed("n");
