@@ -32,8 +32,8 @@ struct Target {
 const TARGETS: &[Target] = &[
     Target {
         name: "compile_and_run",
-        runs: 11_000,
-        seconds_max: 120,
+        runs: 8_000,
+        seconds_max: 75,
         bytes_max: 1_024,
         dictionary: Some("fuzz/rhai.dict"),
     },
