@@ -18,10 +18,10 @@ fn a_rogue_that_announces_itself_as_the_appliance_gets_nothing_from_a_node_that_
         world.until_noted(&before);
         // The real one goes, and one comes that looks just like it: the same program and name, and it even says to
         // have the same CA, for everybody can read that.
-        let ca = ca_of(&world.appliance);
+        let ca = ca_of(&mut world.appliance);
         world.appliance.kill();
         let mut rogue = start_appliance(&world.lab, 3, &[]);
-        assert_ne!(ca_of(&rogue), ca);
+        assert_ne!(ca_of(&mut rogue), ca);
         let port = relay(SocketAddr::from((world.lab.host(3).address(), 8443)));
         let lan = Lan::open(LanOptions::default()).unwrap();
         let id = "0123456789abcdef0123".to_owned();
@@ -44,8 +44,8 @@ fn a_rogue_that_announces_itself_as_the_appliance_gets_nothing_from_a_node_that_
 }
 
 /// The CA's fingerprint, as an appliance says it at its start.
-fn ca_of(appliance: &Process) -> ContentHash {
-    let said = appliance.said();
+fn ca_of(appliance: &mut Process) -> ContentHash {
+    let said = appliance.until_said("CA fingerprint SHA256 ");
     let (_, rest) = said.split_once("CA fingerprint SHA256 ").unwrap();
     rest[..64].parse().unwrap()
 }
