@@ -12,12 +12,14 @@ use crate::keys::{self, KeyRing};
 use crate::logs::Tail;
 use crate::metrics::{Gauges, Metrics, NodesNow, ProcessUsage, Queue};
 use crate::nodes::{self, Cluster, discovery};
+use crate::own_worker;
 use crate::registry::Registry;
 use crate::schedules;
 use crate::secrets::{self, Vault};
 pub use crate::start_error::StartError;
-use crate::tasks::{blob_sweep, history, kv_expiry, letters, refusals, retention};
+use crate::tasks::{blob_sweep, history, kv_expiry, letters, refusals, retention, waiting_apps};
 use crate::topics::Topics;
+use crate::upgrade;
 use crate::watch;
 use picloud_cluster::lan::Lan;
 use picloud_model::audit::{Act, RefusedAct};
@@ -27,8 +29,7 @@ use picloud_model::execution::Execution;
 use picloud_model::ids::AppId;
 use picloud_model::principal::Principal;
 pub(crate) use picloud_model::problem::with_sources;
-use picloud_model::protocol::WorkerSettings;
-use picloud_orchestrator::supervisor::{Supervisor, SupervisorConfig};
+use picloud_orchestrator::supervisor::Supervisor;
 use picloud_store::blobs::Blobs;
 use picloud_store::{Store, StoreError};
 use std::net::{SocketAddr, TcpListener};
@@ -50,6 +51,10 @@ pub struct Start {
     pub dev: bool,
     /// Sees every finished run that is kept.
     pub on_executions: Option<history::Watcher>,
+    /// Where routes are answered, where somebody has bound that already.
+    pub ingress: Vec<TcpListener>,
+    /// Whether lines of the worker's log begin with their priority.
+    pub log_priorities: bool,
 }
 
 /// What every request of the admin API has at hand.
@@ -111,16 +116,18 @@ pub struct Appliance {
 impl Appliance {
     /// Opens the store, binds both doors, starts the worker, then answers.
     pub async fn start(start: Start) -> Result<Arc<Self>, StartError> {
-        let Start { config, dev, on_executions } = start;
+        let Start { config, dev, on_executions, ingress, log_priorities } = start;
         let settings = &config.settings;
         let (node, tail) = (node_name(), Tail::default());
         let host = Arc::new(StoreHost::open(settings, node.clone(), tail.clone(), on_executions).await?);
-        let (ingress, ingress_addr) = doors::ingress(settings.ingress_addr)?;
+        let (ingress, ingress_addrs): (Vec<_>, Vec<_>) =
+            doors::ingress(settings.ingress_addr, ingress)?.into_iter().unzip();
+        let ingress_addr = ingress_addrs[0];
         let socket = admin::bind(&settings.admin_socket, dev)?;
         let https = doors::https(&config, dev, &host).await?.map(Arc::new);
         host.keys.load(host.store.as_ref()).await.map_err(StartError::Store)?;
 
-        let supervisor = worker_of(&config, ingress, &node)?;
+        let supervisor = own_worker::started(&config, ingress, log_priorities, &node)?;
         let workers_host = Arc::clone(&host);
         // The apps are read while the worker's process comes up.
         let (read, started) = tokio::join!(host.registry.load(), Supervisor::start(supervisor, workers_host));
@@ -180,6 +187,7 @@ impl Appliance {
         tasks.spawn(watch::run(self.watch.clone()));
         tasks.spawn(secrets::check(Arc::clone(&self.vault), Arc::clone(&self.registry)));
         tasks.spawn(blob_sweep::run(store(), self.blobs.clone()));
+        tasks.spawn(upgrade::run(store(), clock(), self.blobs.clone(), self.data_dir().to_owned()));
         tasks.spawn(kv_expiry::run(store(), clock(), self.expiry.clone()));
         tasks.spawn(retention::run(store(), clock(), self.config.settings.versions_kept()));
         tasks.spawn(letters::run(store(), clock(), self.node.clone(), self.config.settings.letters_kept()));
@@ -191,6 +199,7 @@ impl Appliance {
             tasks.spawn(discovery::see(Arc::clone(lan), self.cluster.clone()));
         }
         tasks.spawn(nodes::others::run(Arc::clone(self)));
+        tasks.spawn(waiting_apps::run(Arc::clone(self)));
         if let Some(caddy) = self.config.settings.caddy() {
             tasks.spawn(caddy::run(caddy, self.cluster.clone(), self.watch.clone()));
         }
@@ -279,6 +288,11 @@ impl Appliance {
         pids.into_iter().flatten().filter_map(|pid| ProcessUsage::of(pid).written_bytes).sum()
     }
 
+    /// Where backups go, one after the other.
+    pub fn backup_repository(&self) -> Option<String> {
+        self.config.settings.backup_repository.as_ref().map(ToString::to_string)
+    }
+
     /// What is as it is now, for the metrics; what the worker has counted is told first.
     pub async fn gauges(&self) -> Gauges {
         let runs = self.supervisor.count().await;
@@ -297,6 +311,7 @@ impl Appliance {
             runs,
             queues: self.queues().await,
             nodes: NodesNow::of(self.cluster.nodes().await.unwrap_or_default(), self.cluster.hub.counts()),
+            backups: crate::repository::Outcomes::read(self.data_dir()),
         }
     }
 
@@ -357,32 +372,6 @@ impl Appliance {
             tracing::debug!(%error, "the admin socket's file could not be removed");
         }
     }
-}
-
-/// How workers are started.
-fn worker_of(config: &Config, ingress: TcpListener, node: &str) -> Result<SupervisorConfig, StartError> {
-    let settings = &config.settings;
-    Ok(SupervisorConfig {
-        executable: std::env::current_exe().map_err(StartError::Executable)?,
-        ingress,
-        settings: WorkerSettings {
-            node: node.to_owned(),
-            concurrency: settings.concurrency,
-            module_cache_entries: settings.module_cache_size,
-        },
-        run_as: run_as(settings.worker_user.as_deref())?,
-    })
-}
-
-fn run_as(user: Option<&str>) -> Result<Option<(u32, u32)>, StartError> {
-    let Some(name) = user else { return Ok(None) };
-    if !nix::unistd::geteuid().is_root() {
-        tracing::warn!("`worker_user` has no effect: only an appliance that runs as root can change users");
-        return Ok(None);
-    }
-    let found = nix::unistd::User::from_name(name).ok().flatten();
-    let user = found.ok_or_else(|| StartError::NoSuchUser(name.to_owned()))?;
-    Ok(Some((user.uid.as_raw(), user.gid.as_raw())))
 }
 
 /// This machine's name.

@@ -34,8 +34,23 @@ pub(crate) async fn https(config: &Config, dev: bool, host: &StoreHost) -> Resul
     }
 }
 
-/// Takes the address of the ingress; the port is the real one, also where 0 was asked for.
-pub(crate) fn ingress(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
+/// Where routes are answered: the sockets that systemd handed down, or else the address of the settings; the ports are the
+/// real ones, also where 0 was asked for. Never empty.
+pub(crate) fn ingress(
+    wanted: SocketAddr,
+    handed: Vec<TcpListener>,
+) -> Result<Vec<(TcpListener, SocketAddr)>, StartError> {
+    if handed.is_empty() {
+        return Ok(vec![bind(wanted)?]);
+    }
+    let with_addr = |listener: TcpListener| {
+        let addr = listener.local_addr().map_err(|source| StartError::HandedDown { source })?;
+        Ok((listener, addr))
+    };
+    handed.into_iter().map(with_addr).collect()
+}
+
+fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
     let refuse = |source: std::io::Error| {
         let hint = match source.kind() {
             std::io::ErrorKind::AddrInUse => {

@@ -34,6 +34,12 @@ pub enum StartError {
         /// What to do about it.
         hint: String,
     },
+    /// A socket that systemd handed down does not say where it is.
+    #[error("take the sockets that systemd hands down: {source}\nhint: systemctl cat picloud-appliance.socket")]
+    HandedDown {
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The admin socket is taken or cannot be made.
     #[error(transparent)]
     Admin(#[from] admin::ListenError),
@@ -59,7 +65,4 @@ pub enum StartError {
     /// The first worker did not come up.
     #[error("start the worker: {}", with_sources(.0))]
     Worker(SupervisorError),
-    /// The path of this program is not known.
-    #[error("find this program's own file: {0}")]
-    Executable(#[source] std::io::Error),
 }

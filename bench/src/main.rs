@@ -62,6 +62,8 @@ enum Bench {
     Routes,
     /// Start to first answer, with 10 and with 10 000 scripts.
     Start,
+    /// Starting anew under load: who is refused, and the longest time without an answer.
+    Restart,
     /// A route that needs a key against the same route without.
     Keys,
     /// What 50 clients cost that watch for changes while none happens.
@@ -86,6 +88,8 @@ enum Bench {
     },
     /// A file of 1 GB in and out, against cp, sync and sha256sum.
     Files,
+    /// 1 GB of files into a repository and back, against `tar | zstd` and `cp` of the same.
+    Backup,
     /// What an appliance costs while nothing happens.
     Idle {
         /// How long to watch.
@@ -116,9 +120,16 @@ impl Bench {
         match self {
             Self::All => {
                 let mut rows = Vec::new();
-                let light = [Self::Hello, Self::Json, Self::Counter, Self::Mix, Self::Routes, Self::Start];
-                let control =
-                    [Self::Events, Self::Files, Self::Keys, Self::History, Self::HistoryRows { rows: 1_000_000 }];
+                let light =
+                    [Self::Hello, Self::Json, Self::Counter, Self::Mix, Self::Routes, Self::Start, Self::Restart];
+                let control = [
+                    Self::Events,
+                    Self::Files,
+                    Self::Backup,
+                    Self::Keys,
+                    Self::History,
+                    Self::HistoryRows { rows: 1_000_000 },
+                ];
                 let quiet = [
                     Self::Cluster { seconds: 120 },
                     Self::Watch { seconds: 30 },
@@ -138,12 +149,14 @@ impl Bench {
             Self::Mix => cases::mix::run(setup),
             Self::Routes => cases::routes::run(setup),
             Self::Start => cases::start::run(setup),
+            Self::Restart => cases::restart::run(setup),
             Self::Keys => cases::keys::run(setup),
             Self::Watch { seconds } => cases::watch::run(setup, *seconds),
             Self::History => cases::history::run(setup),
             Self::HistoryRows { rows } => cases::history_rows::run(*rows),
             Self::Cluster { seconds } => cases::cluster::run(setup, *seconds),
             Self::Files => cases::files::run(setup),
+            Self::Backup => cases::backup::run(setup),
             Self::Idle { seconds } => cases::idle::run(setup, *seconds),
             Self::RawServer { address, store } => raw::serve(*address, store.as_deref()).map(|()| Vec::new()),
         }

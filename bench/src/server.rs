@@ -60,9 +60,13 @@ impl Server {
     }
 
     /// Starts it.
-    pub(crate) fn begin(mut command: Command, address: SocketAddr, log: PathBuf) -> Result<Self> {
+    pub(crate) fn begin(command: Command, address: SocketAddr, log: PathBuf) -> Result<Self> {
+        Self::begin_with(command, Stdio::null(), address, log)
+    }
+
+    fn begin_with(mut command: Command, input: Stdio, address: SocketAddr, log: PathBuf) -> Result<Self> {
         let output = File::create(&log).with_context(|| format!("create `{}`", log.display()))?;
-        command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
+        command.stdin(input).stdout(output.try_clone()?).stderr(output);
         // The settings of whoever runs this must not change what is measured.
         for (name, _) in std::env::vars_os() {
             if name.to_str().is_some_and(|name| name.starts_with("PICLOUD_")) {
@@ -130,6 +134,17 @@ impl Appliance {
         }
         Ok(Self { server, data })
     }
+}
+
+/// An appliance that is given its socket as systemd gives it; it may still be starting.
+pub(crate) fn handed_down(program: &Path, data: &Path, socket: TcpListener) -> Result<Server> {
+    let address = socket.local_addr()?;
+    let mut command = Command::new("sh");
+    // The process that becomes the program is the one that is told so, and its descriptor 3 is the socket.
+    command.args(["-c", "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=ingress exec \"$0\" \"$@\" 3<&0 </dev/null"]);
+    command.arg(program).arg("serve").arg("--data-dir").arg(data);
+    command.arg("--admin-socket").arg(admin_socket(data)).args(["--admin-addr", "127.0.0.1:0"]);
+    Server::begin_with(command, Stdio::from(std::os::fd::OwnedFd::from(socket)), address, data.join("bench.log"))
 }
 
 /// Both answer the same, or the comparison means nothing.

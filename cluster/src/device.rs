@@ -3,16 +3,17 @@
 use picloud_model::placement::{LABEL_BYTES_MAX, Labels, check_label};
 use std::path::Path;
 
-/// A device that scripts may be placed by: its label, the folder it is seen in, and what its name begins with.
+/// A device that scripts may be placed by: its label, the folder it is seen in, and what its name begins with. Not in
+/// `/dev`, which a service does not see.
 const DEVICES: &[(&str, &str, &str)] = &[
-    ("gpio", "dev", "gpiochip"),
-    ("i2c", "dev", "i2c-"),
-    ("spi", "dev", "spidev"),
-    ("camera", "dev", "video"),
-    ("serial", "dev", "ttyUSB"),
-    ("serial", "dev", "ttyACM"),
-    ("serial", "dev", "serial"),
-    ("audio", "dev/snd", "pcm"),
+    ("gpio", "sys/bus/gpio/devices", "gpiochip"),
+    ("i2c", "sys/class/i2c-dev", "i2c-"),
+    ("spi", "sys/class/spidev", "spidev"),
+    ("camera", "sys/class/video4linux", "video"),
+    ("serial", "sys/class/tty", "ttyUSB"),
+    ("serial", "sys/class/tty", "ttyACM"),
+    ("serial", "sys/class/tty", "ttyAMA"),
+    ("audio", "sys/class/sound", "pcm"),
     ("bluetooth", "sys/class/bluetooth", "hci"),
     ("wifi", "sys/class/net", "wl"),
 ];
@@ -46,7 +47,7 @@ fn facts_below(root: &Path) -> Labels {
     if let Some(model) = model(root) {
         add("model", model);
     }
-    if let Some(memory) = memory_mb(root) {
+    if let Some(memory) = memory_mb() {
         add("memory_mb", memory.to_string());
     }
     for (label, folder, prefix) in DEVICES {
@@ -70,7 +71,7 @@ fn os(root: &Path) -> Option<String> {
 
 /// `raspberry-pi-4-model-b-rev-1.4`, as a label may be.
 fn model(root: &Path) -> Option<String> {
-    let files = ["proc/device-tree/model", "sys/class/dmi/id/product_name"];
+    let files = ["sys/firmware/devicetree/base/model", "sys/class/dmi/id/product_name"];
     let text = files.iter().find_map(|file| std::fs::read_to_string(root.join(file)).ok())?;
     let text = text.trim_matches(|c: char| c == '\0' || c.is_whitespace()).to_ascii_lowercase();
     let mut model = String::new();
@@ -84,11 +85,9 @@ fn model(root: &Path) -> Option<String> {
     (!model.is_empty()).then_some(model)
 }
 
-fn memory_mb(root: &Path) -> Option<u64> {
-    let text = std::fs::read_to_string(root.join("proc/meminfo")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib / 1024)
+/// The kernel is asked: a service does not see `/proc/meminfo`.
+fn memory_mb() -> Option<u64> {
+    Some(nix::sys::sysinfo::sysinfo().ok()?.ram_total() / (1024 * 1024))
 }
 
 fn has_entry(folder: &Path, prefix: &str) -> bool {
@@ -104,21 +103,21 @@ mod tests {
     fn a_machine_tells_what_it_is_and_what_is_plugged_in() {
         let root = tempfile::tempdir().unwrap();
         for (file, text) in [
-            ("proc/device-tree/model", "Raspberry Pi 4 Model B Rev 1.4\0"),
-            ("proc/meminfo", "MemTotal:        3884444 kB\nMemFree: 1 kB\n"),
+            ("sys/firmware/devicetree/base/model", "Raspberry Pi 4 Model B Rev 1.4\0"),
             ("etc/os-release", "NAME=\"Debian\"\nID=debian\nVERSION_ID=\"12\"\n"),
-            ("dev/gpiochip0", ""),
-            ("dev/video0", ""),
-            ("dev/tty1", ""),
+            ("sys/bus/gpio/devices/gpiochip0", ""),
+            ("sys/class/video4linux/video0", ""),
+            ("sys/class/tty/tty1", ""),
         ] {
             let path = root.path().join(file);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
         let mut facts = facts_below(root.path());
-        assert!(facts.remove("cores").is_some() && facts.remove("arch").is_some());
+        let of_the_machine_itself = ["cores", "arch", "memory_mb"];
+        assert!(of_the_machine_itself.iter().all(|name| facts.remove(*name).is_some()));
         let shown: Vec<String> = facts.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let expected = ["camera=", "gpio=", "memory_mb=3793", "model=raspberry-pi-4-model-b-rev-1.4", "os=debian-12"];
+        let expected = ["camera=", "gpio=", "model=raspberry-pi-4-model-b-rev-1.4", "os=debian-12"];
         assert_eq!(shown, expected);
     }
 

@@ -62,6 +62,11 @@ pub fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>> {
     Ok(Some(bytes))
 }
 
+/// The file's first bytes, at most `bytes_max`; `None` where it is not there.
+pub fn read_first(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>> {
+    open(path)?.map(|file| first_bytes(file, bytes_max)).transpose()
+}
+
 /// The bytes of a key or a certificate, `None` where it is not there. Takes from others what they may do with the file,
 /// and says so. What is far too long for one is cut, and refused by whoever knows what it must be.
 pub fn read_secret(path: &Path) -> Result<Option<Vec<u8>>> {

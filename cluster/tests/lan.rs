@@ -18,7 +18,7 @@ fn options() -> LanOptions {
 
 fn announcement(kind: Kind, id: &str, name: &str, port: u16) -> Announcement {
     let fingerprint = ContentHash::of(id.as_bytes());
-    Announcement { kind, id: id.to_owned(), name: name.to_owned(), port, ingress: 8080, fingerprint }
+    Announcement { kind, id: id.to_owned(), name: name.to_owned(), port, ingress: 8080, fingerprint, setup: None }
 }
 
 async fn until<T>(browse: &mut Browse, mut wanted: impl FnMut(LanEvent) -> Option<T>) -> T {

@@ -9,7 +9,8 @@ use crate::limits::Limits;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// What kinds of things happen. To add one: a variant here, and its source in `appliance/src/triggers/`.
+// To add one: a variant here, and its source in the appliance.
+/// What kinds of things happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {

@@ -11,6 +11,7 @@ pub mod app;
 pub mod app_folder;
 pub mod async_request;
 pub mod audit;
+pub mod boot_file;
 pub mod bundle;
 mod bytes_as;
 pub mod dead_letter;

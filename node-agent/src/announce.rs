@@ -31,6 +31,7 @@ pub fn announce(lan: &Lan, key: &NodeKey, name: &str, ingress: SocketAddr) {
         port: ingress.port(),
         ingress: ingress.port(),
         fingerprint: key.fingerprint(),
+        setup: picloud_cluster::first_boot::setup_said(),
     };
     if let Err(error) = lan.announce(&announcement) {
         tracing::warn!(%error, "this node is not announced on the local network");

@@ -54,6 +54,7 @@ mod tests {
             name: name.to_owned(),
             addresses: vec!["10.0.0.1:8443".parse().unwrap()],
             ingress: None,
+            setup: None,
             fingerprint: None,
         };
         let typed = ["pi:8443".to_owned(), "pi:8443".to_owned()];

@@ -173,6 +173,11 @@ impl IdentityFiles {
         }
     }
 
+    /// Where that is written down, and how: for whoever prepares a machine that does not run yet.
+    pub fn told_file(&self, told: &Told) -> (PathBuf, Vec<u8>) {
+        (self.folder.join("join.json"), bytes_of(told))
+    }
+
     /// Forgets everything, the key as well.
     pub fn forget(&self) -> std::io::Result<()> {
         match std::fs::remove_dir_all(&self.folder) {
@@ -191,9 +196,16 @@ impl IdentityFiles {
 
     fn write(&self, name: &str, what: &impl Serialize) -> Result<(), IdentityFileError> {
         let path = self.folder.join(name);
-        let bytes = serde_json::to_vec_pretty(what).expect("texts and numbers are always JSON");
-        private_file::write(&path, &bytes).map_err(|source| IdentityFileError::File { verb: "write", path, source })
+        private_file::write(&path, &bytes_of(what)).map_err(|source| IdentityFileError::File {
+            verb: "write",
+            path,
+            source,
+        })
     }
+}
+
+fn bytes_of(what: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec_pretty(what).expect("texts and numbers are always JSON")
 }
 
 /// The join token that a file holds.

@@ -6,6 +6,7 @@ use crate::apps::Apps;
 use crate::cache::{CACHE_BYTES_MAX, Content, SnapshotFile};
 use crate::config::Settings;
 use crate::context::Context;
+use crate::health::Watched;
 use crate::host::{Contents, NodeHost};
 use crate::identity::{Belonging, IdentityFileError, IdentityFiles};
 use crate::outgoing::Outgoing;
@@ -14,12 +15,14 @@ use crate::spool::{Spool, SpoolError};
 use crate::status;
 use crate::worker::{self, Worker};
 use picloud_cluster::device;
+use picloud_cluster::first_boot::setup_trouble;
 use picloud_cluster::identity::fingerprint_groups;
 use picloud_cluster::private_file;
 use picloud_model::clock::{Clock, SystemClock};
+use picloud_model::placement::Labels;
 use picloud_orchestrator::outbound::Outbound;
 use std::fs::File;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use tokio::sync::{Notify, mpsc, watch};
@@ -36,7 +39,7 @@ pub enum StartError {
         source: std::io::Error,
     },
     /// Another agent works there.
-    #[error("another picloud-node runs with the data folder `{}`\nhint: end it first (`systemctl stop picloud-node`), or choose another folder: --data-dir", .0.display())]
+    #[error("another picloud-node runs with the data folder `{}`\nhint: end it first (`systemctl stop picloud-node.socket picloud-node`), or choose another folder: --data-dir", .0.display())]
     Busy(PathBuf),
     /// Who this node is, is not known.
     #[error(transparent)]
@@ -91,8 +94,17 @@ pub fn lock(data_dir: &Path) -> Result<File, StartError> {
     }
 }
 
+/// What the service manager gave to the agent.
+#[derive(Debug, Default)]
+pub struct Given {
+    /// Where routes are answered, where somebody has bound that already.
+    pub ingress: Vec<TcpListener>,
+    /// Whether lines of the worker's log begin with their priority.
+    pub log_priorities: bool,
+}
+
 /// Opens everything. Nothing answers and nobody is dialled before [`Running::run`].
-pub fn start(settings: Settings) -> Result<Running, StartError> {
+pub fn start(settings: Settings, given: Given) -> Result<Running, StartError> {
     let data_dir = settings.data_dir.clone();
     let failed = |source| StartError::DataDir { path: data_dir.clone(), source };
     let lock = lock(&data_dir)?;
@@ -131,7 +143,7 @@ pub fn start(settings: Settings) -> Result<Running, StartError> {
         own_name: settings.name.clone().unwrap_or_else(device::host_name),
         key,
         files,
-        facts: device::facts(),
+        facts: facts(&settings),
         clock,
         slot,
         apps: Arc::clone(&apps),
@@ -143,7 +155,7 @@ pub fn start(settings: Settings) -> Result<Running, StartError> {
         settings: settings.clone(),
     });
     let (addr, run_as) = (settings.ingress_addr, run_as(settings.worker_user.as_deref())?);
-    let parts = worker::Parts { settings, run_as, host, apps, file: snapshot.clone(), contents, outgoing };
+    let parts = worker::Parts { settings, run_as, given, host, apps, file: snapshot.clone(), contents, outgoing };
     let worker = Worker::new(parts, &context.name()).map_err(|source| StartError::Ingress { addr, source })?;
     let listener = status::listen(&data_dir).map_err(failed)?;
     let lan = announce::open(context.settings.mdns);
@@ -169,6 +181,13 @@ impl Running {
         }
     }
 
+    /// What the watchdog asks.
+    pub(crate) fn watched(&self) -> Watched {
+        let Agent { spool, worker, .. } = &self.agent;
+        let (spool, worker) = (Arc::clone(spool), Arc::clone(worker));
+        Watched { context: Arc::clone(&self.context), spool, worker, events: self.events.clone() }
+    }
+
     /// Runs until `stop` says so, or the node is removed. Where `stop` says it a second time, nothing is waited for.
     pub async fn run(self, mut stop: mpsc::Receiver<()>) -> Ended {
         let (events, context) = (self.events.clone(), Arc::clone(&self.context));
@@ -189,6 +208,14 @@ impl Running {
         }
         ended
     }
+}
+
+/// What this machine is, what its settings call it, and what its first boot has to complain of.
+fn facts(settings: &Settings) -> Labels {
+    let mut facts = device::facts();
+    facts.extend(settings.labels.clone());
+    facts.extend(setup_trouble().map(|trouble| ("setup".to_owned(), trouble)));
+    facts
 }
 
 fn run_as(user: Option<&str>) -> Result<Option<(u32, u32)>, StartError> {

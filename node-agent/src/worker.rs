@@ -7,11 +7,12 @@ use crate::cache::SnapshotFile;
 use crate::config::Settings;
 use crate::host::{Contents, NodeHost};
 use crate::outgoing::Outgoing;
+use crate::start::Given;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, bind, setsockopt, socket, sockopt};
 use picloud_model::ids::AppId;
 use picloud_model::problem::{Code, Problem, with_sources};
 use picloud_model::protocol::{AppSnapshot, RunRequest, RunResult, WorkerSettings};
-use picloud_orchestrator::supervisor::{Supervisor, SupervisorConfig, SupervisorError};
+use picloud_orchestrator::supervisor::{Supervisor, SupervisorConfig, SupervisorError, answer_until};
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::AsRawFd;
@@ -19,7 +20,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// Pause before a worker that did not start is started again.
 const START_PAUSE: Duration = Duration::from_secs(5);
@@ -36,6 +37,8 @@ pub struct Parts {
     pub settings: Settings,
     /// Whom it runs as, where the agent is root.
     pub run_as: Option<(u32, u32)>,
+    /// What the service manager gave.
+    pub given: Given,
     /// What it asks.
     pub host: Arc<NodeHost>,
     /// What is served.
@@ -51,7 +54,9 @@ pub struct Parts {
 /// The worker, and what it has not been told yet.
 pub struct Worker {
     parts: Parts,
-    ingress: TcpListener,
+    ingress: Vec<TcpListener>,
+    /// Whether somebody else listens there, so that connections come in before there is something to serve.
+    is_given: bool,
     addr: SocketAddr,
     supervisor: watch::Sender<Option<Supervisor>>,
     noted: Mutex<Noted>,
@@ -70,13 +75,18 @@ struct Noted {
 }
 
 impl Worker {
-    /// Takes the ingress address; nothing answers there until there is something to serve.
-    pub fn new(parts: Parts, name: &str) -> std::io::Result<Arc<Self>> {
-        let ingress = take(parts.settings.ingress_addr)?;
-        let addr = ingress.local_addr()?;
+    /// Takes the ingress address, unless it was given; nothing answers there until there is something to serve.
+    pub fn new(mut parts: Parts, name: &str) -> std::io::Result<Arc<Self>> {
+        let mut ingress = std::mem::take(&mut parts.given.ingress);
+        let is_given = !ingress.is_empty();
+        if !is_given {
+            ingress.push(take(parts.settings.ingress_addr)?);
+        }
+        let addr = ingress[0].local_addr()?;
         Ok(Arc::new(Self {
             parts,
             ingress,
+            is_given,
             addr,
             supervisor: watch::channel(None).0,
             noted: Mutex::new(Noted { name: name.to_owned(), ..Noted::default() }),
@@ -139,6 +149,20 @@ impl Worker {
         supervisor.run(run, timeout).await
     }
 
+    /// Whether the worker answers within that time, where there is something to serve; why it does not, otherwise.
+    pub async fn answers(&self, within: Duration) -> Result<(), String> {
+        if !self.parts.apps.known() {
+            return Ok(());
+        }
+        let until = tokio::time::Instant::now() + within;
+        let mut supervisor = self.supervisor.subscribe();
+        let ready = tokio::time::timeout_at(until, supervisor.wait_for(Option::is_some)).await;
+        match ready.ok().and_then(Result::ok).and_then(|ready| ready.clone()) {
+            Some(supervisor) => supervisor.answers(until - tokio::time::Instant::now()).await,
+            None => Err(format!("no worker process has started for {:.1} s", within.as_secs_f64())),
+        }
+    }
+
     /// Lets runs end, then ends the worker.
     pub async fn stop(&self) {
         self.stopping.send_replace(true);
@@ -158,6 +182,7 @@ impl Worker {
         let mut fill: Option<JoinHandle<()>> = None;
         let (mut name, mut draining) = (String::new(), false);
         let mut stopping = self.stopping.subscribe();
+        let mut stand_in = self.stand_in();
         loop {
             tokio::select! {
                 () = self.wake.notified() => {}
@@ -166,6 +191,7 @@ impl Worker {
             if !self.parts.apps.known() {
                 continue;
             }
+            stand_in.shutdown().await;
             let noted = self.take();
             let current = self.supervisor.borrow().clone();
             let told = match current {
@@ -208,17 +234,37 @@ impl Worker {
         }
     }
 
+    /// Tells clients that there is nothing to serve yet, where somebody else listens: they would wait for nobody.
+    fn stand_in(self: &Arc<Self>) -> JoinSet<()> {
+        let mut task = JoinSet::new();
+        if self.is_given && !self.parts.apps.known() {
+            let worker = Arc::clone(self);
+            task.spawn(async move {
+                let problem = Problem::new(
+                    Code::NodeAway,
+                    "this node has nothing to serve yet: it belongs to no appliance",
+                )
+                .hint("approve it on the appliance: picloud nodes; or join it with a token: picloud-node join TOKEN")
+                .retry_after_s(5);
+                answer_until(std::future::pending(), &worker.ingress, &problem).await;
+            });
+        }
+        task
+    }
+
     async fn start(&self, name: &str) -> Result<(), SupervisorError> {
         let settings = &self.parts.settings;
+        let ingress = self.ingress.iter().map(TcpListener::try_clone);
         let config = SupervisorConfig {
             executable: PathBuf::from(THIS_PROGRAM),
-            ingress: self.ingress.try_clone().map_err(SupervisorError::Listen)?,
+            ingress: ingress.collect::<std::io::Result<_>>().map_err(SupervisorError::Listen)?,
             settings: WorkerSettings {
                 node: name.to_owned(),
                 concurrency: settings.concurrency,
                 module_cache_entries: settings.module_cache_size,
             },
             run_as: self.parts.run_as,
+            log_priorities: self.parts.given.log_priorities,
         };
         let host = Arc::clone(&self.parts.host);
         let supervisor = Supervisor::start(config, host).await?;

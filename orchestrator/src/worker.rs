@@ -10,6 +10,7 @@ use crate::confine::confine;
 use crate::counting::Counting;
 use crate::inflight::InFlight;
 use crate::ingress::{Elsewhere, Ingress, IngressParts, IngressSettings, Later};
+use crate::ingress_sockets;
 use crate::live::Live;
 use crate::parking::Parking;
 use crate::previews::Versions;
@@ -19,6 +20,7 @@ use crate::run::{Runner, RunnerParts};
 use crate::services::ChannelPorts;
 use crate::static_files::{StaticBytes, StaticFiles};
 use crate::supervisor::IN_FLIGHT_FD;
+use crate::worker_log;
 use arc_swap::ArcSwap;
 use nix::sys::signal::{SigSet, Signal};
 pub use picloud_executor::RunAllocator;
@@ -51,6 +53,7 @@ const FLUSH_MAX: Duration = Duration::from_millis(500);
 pub(crate) struct WorkerArguments {
     pub(crate) run_as: Option<(u32, u32)>,
     pub(crate) announce_inline: bool,
+    pub(crate) log_priorities: bool,
 }
 
 /// Why a worker could not start.
@@ -75,6 +78,9 @@ impl WorkerArguments {
         if self.announce_inline {
             args.push("--announce-inline".to_owned());
         }
+        if self.log_priorities {
+            args.push("--log-priorities".to_owned());
+        }
         args
     }
 
@@ -85,6 +91,7 @@ impl WorkerArguments {
             match (arg.as_str(), ids.and_then(|(uid, gid)| Some((uid.parse().ok()?, gid.parse().ok()?)))) {
                 (_, Some(ids)) => arguments.run_as = Some(ids),
                 ("--announce-inline", None) => arguments.announce_inline = true,
+                ("--log-priorities", None) => arguments.log_priorities = true,
                 _unknown => return Err(WorkerError::Argument(arg)),
             }
         }
@@ -94,9 +101,9 @@ impl WorkerArguments {
 
 /// The program when its first argument is `worker`.
 pub fn main() -> ExitCode {
-    // Standard output is the ingress socket, so logs go to standard error. A second initialisation is no error.
-    let _set_already = tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).try_init();
-    match run() {
+    let arguments = WorkerArguments::parse(std::env::args().skip(2));
+    worker_log::start(arguments.as_ref().is_ok_and(|arguments| arguments.log_priorities));
+    match arguments.and_then(run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("the worker cannot go on: {error}");
@@ -105,8 +112,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run() -> Result<(), WorkerError> {
-    let arguments = WorkerArguments::parse(std::env::args().skip(2))?;
+fn run(arguments: WorkerArguments) -> Result<(), WorkerError> {
     let schedulers = std::thread::available_parallelism().map_or(1, usize::from).min(SCHEDULERS_MAX);
     let Inherited { channel, ingress, in_flight, parking } = Inherited::take()?;
     leave_signals_to_the_parent();
@@ -141,7 +147,7 @@ fn run() -> Result<(), WorkerError> {
 /// What a worker gets from its parent.
 struct Inherited {
     channel: UnixStream,
-    ingress: TcpListener,
+    ingress: Vec<TcpListener>,
     in_flight: InFlight,
     parking: Parking,
 }
@@ -156,10 +162,12 @@ impl Inherited {
         let in_flight = InFlight::inherited(file).map_err(failed("read the in-flight file"))?;
         let channel = UnixStream::from(channel);
         let parking = Parking::take_over(&channel).map_err(failed("take the places of clients over"))?;
+        let mut all = vec![TcpListener::from(ingress)];
+        all.extend(ingress_sockets::take_over(&channel).map_err(failed("take more ingress sockets over"))?);
         let null = File::options().read(true).write(true).open("/dev/null").map_err(failed("open /dev/null"))?;
         nix::unistd::dup2_stdin(&null).map_err(|errno| failed("close standard input")(errno.into()))?;
         nix::unistd::dup2_stdout(&null).map_err(|errno| failed("close standard output")(errno.into()))?;
-        Ok(Self { channel, ingress: TcpListener::from(ingress), in_flight, parking })
+        Ok(Self { channel, ingress: all, in_flight, parking })
     }
 }
 
@@ -176,7 +184,7 @@ fn leave_signals_to_the_parent() {
 
 struct Parts {
     channel: Arc<WorkerEnd>,
-    ingress: TcpListener,
+    ingress: Vec<TcpListener>,
     in_flight: InFlight,
     parking: Parking,
     takeovers: Arc<Takeovers>,
@@ -267,7 +275,11 @@ async fn serve(parts: Parts, mut inbox: mpsc::Receiver<ToWorker>) -> Result<(), 
                 swap(&live, &channel, changed);
             }
             ToWorker::Run { id, run } => asked.begin(id, *run),
-            ToWorker::Count { id } => capture.tell_counts(id, gate.now()),
+            ToWorker::Count { id } => {
+                // From a thread that serves requests, so that who asks whether this worker lives hears of those.
+                let (capture, gate) = (Arc::clone(&capture), Arc::clone(&gate));
+                drop(tokio::spawn(async move { capture.tell_counts(id, gate.now()) }));
+            }
             ToWorker::Draining(is_draining) => node_drains.store(is_draining, Ordering::Relaxed),
             ToWorker::Drain => break,
             ToWorker::Start(_) | ToWorker::Reply { .. } => tracing::warn!("a frame came at a time it means nothing"),
@@ -398,8 +410,8 @@ mod tests {
     #[test]
     fn arguments_read_back_as_what_was_written_and_others_are_refused() {
         for run_as in [None, Some((65_534, 65_533))] {
-            for announce_inline in [false, true] {
-                let arguments = WorkerArguments { run_as, announce_inline };
+            for (announce_inline, log_priorities) in [(false, false), (true, false), (false, true)] {
+                let arguments = WorkerArguments { run_as, announce_inline, log_priorities };
                 let read = WorkerArguments::parse(arguments.to_args().into_iter().skip(1)).unwrap();
                 assert_eq!(read, arguments);
             }

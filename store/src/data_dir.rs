@@ -19,7 +19,8 @@ pub(crate) struct DataDirLock {
 }
 
 impl DataDirLock {
-    /// Makes the directory where it is missing, and takes its lock.
+    /// Makes the directory where it is missing, and takes its lock. Where somebody was going back to an older store when
+    /// the power went, that is ended first: nobody sees half of it.
     pub(crate) fn take(dir: &Path) -> Result<Self, OpenError> {
         let unusable = |source| io_error(source, dir, dir);
         DirBuilder::new().recursive(true).mode(DIR_MODE).create(dir).map_err(unusable)?;
@@ -40,6 +41,7 @@ impl DataDirLock {
         // A full disk must not stop the start: the number is only for the message above.
         let _told =
             file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
+        crate::upgrade::finish_going_back(dir)?;
         Ok(Self { _file: file })
     }
 }

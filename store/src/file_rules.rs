@@ -6,9 +6,16 @@ use crate::{FileChange, FileExpected, FileWrite, StoreError, StoredBlob};
 use picloud_model::clock::UnixMs;
 use picloud_model::file::{File, FileQuery, NewFile};
 use picloud_model::hash::ContentHash;
+use picloud_model::ids::FileId;
 use picloud_model::page::Page;
 use picloud_model::trigger::Op;
 use serde_json::{Value, json};
+
+/// A file of the app has the id already.
+pub(crate) fn id_taken(id: FileId) -> StoreError {
+    let message = format!("a file of the app has the id {id} already");
+    StoreError::Conflict { message, in_the_way: vec![format!("file {id}")] }
+}
 
 /// Bytes of a checksum.
 const CHECKSUM_BYTES: usize = 32;

@@ -37,6 +37,7 @@ mod snapshots;
 mod sqlite;
 mod triggering;
 mod turns;
+pub mod upgrade;
 
 pub use attention::{Attention, LettersOf, PausedTrigger};
 pub use cursor::{execution_cursor, execution_of_cursor};

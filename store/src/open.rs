@@ -102,6 +102,39 @@ pub enum OpenError {
         /// The newest schema this program knows.
         known: i64,
     },
+    /// Before its schema is changed it is copied, and there is no room for that.
+    #[error(
+        "`{}` was written by an older PiCloud, and the copy that is made before it is brought up to date needs {} MiB; {} MiB \
+         are free",
+        dir.display(), mib(*needed_bytes), free_bytes / MIB
+    )]
+    NoRoomToUpgrade {
+        /// The data directory.
+        dir: PathBuf,
+        /// What the upgrade needs.
+        needed_bytes: u64,
+        /// What is free.
+        free_bytes: u64,
+    },
+    /// The copy that was made before a change of the schema is not what was copied.
+    #[error("the copy of `{}` from before its upgrade is not the same: {what}", path.display())]
+    CopyDiffers {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with the copy.
+        what: String,
+    },
+    /// Before the schema is changed, nobody else may use the database.
+    #[error(
+        "the database `{shown}` was written by an older PiCloud, and other appliances are at work on it ({connections} \
+         connections)"
+    )]
+    OthersAtWork {
+        /// Where it is, without the password.
+        shown: String,
+        /// Theirs.
+        connections: i64,
+    },
     /// The file is from the past, and whoever opens it must not change it.
     #[error("`{}` was written by an older PiCloud (schema {found}, this one has {known})", path.display())]
     Older {
@@ -149,6 +182,14 @@ pub enum OpenError {
     },
 }
 
+/// Bytes of a mebibyte.
+const MIB: u64 = 1024 * 1024;
+
+/// Rounded up: what is needed is never told too small.
+fn mib(bytes: u64) -> u64 {
+    bytes.div_ceil(MIB)
+}
+
 fn by_pid(pid: Option<u32>) -> String {
     pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
 }
@@ -171,7 +212,23 @@ impl OpenError {
             Self::NotADatabase { path } => {
                 format!("put a backup in its place, or move `{}` away to start empty", path.display())
             }
-            Self::Newer { .. } => "install the newer PiCloud again, or put back a backup of the older one".to_owned(),
+            Self::Newer { .. } => "install the newer PiCloud again, or go back to what it had before it was upgraded: \
+                                   `picloud-appliance go-back` shows what that would lose"
+                .to_owned(),
+            Self::NoRoomToUpgrade { dir, needed_bytes, free_bytes } => format!(
+                "make {} MiB of room on the disk of `{}` (`df -h`), then start again; nothing was changed, and the older \
+                 PiCloud opens it as before",
+                mib(needed_bytes.saturating_sub(*free_bytes)),
+                dir.display()
+            ),
+            Self::CopyDiffers { .. } => {
+                "nothing was changed, and the older PiCloud opens it as before: take a backup with that one, and check the \
+                 disk (`dmesg`)"
+                    .to_owned()
+            }
+            Self::OthersAtWork { .. } => {
+                "stop all appliances on this database, then start this one alone; nothing was changed".to_owned()
+            }
             Self::Older { .. } => "start the appliance on it once: that brings it up to date".to_owned(),
             Self::ChangedMigration { .. } => {
                 "install the PiCloud that made it; a build between two releases may have changed its schema".to_owned()
@@ -198,7 +255,7 @@ pub fn shown_database_url(url: &str) -> String {
 /// Opens the store, making what is missing. Time where no method is given any comes from `clock`.
 pub async fn open(settings: OpenSettings, clock: Arc<dyn Clock>) -> Result<Arc<dyn Store>, OpenError> {
     if let Some(database_url) = &settings.database_url {
-        return Ok(Arc::new(PgStore::open(&settings, database_url).await?));
+        return Ok(Arc::new(PgStore::open(&settings, database_url, clock.as_ref()).await?));
     }
     let path = settings.data_dir.clone();
     let opened = tokio::task::spawn_blocking(move || SqliteStore::open(&settings, clock.as_ref())).await;

@@ -33,7 +33,7 @@ const TARGETS: &[Target] = &[
     Target {
         name: "compile_and_run",
         runs: 8_000,
-        seconds_max: 75,
+        seconds_max: 45,
         bytes_max: 1_024,
         dictionary: Some("fuzz/rhai.dict"),
     },

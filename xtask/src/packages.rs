@@ -16,20 +16,37 @@ pub(crate) const NEEDED: &[(&str, &str)] = &[
     ("git", "tidy and the tests run in a clone"),
     ("iproute2", "hosts, cables and a bridge for the tests of the cluster"),
     ("libc6-dev", "the headers that SQLite includes"),
-    ("mount", "a small file system that a test fills"),
+    ("mount", "a small file system that a test fills, and loop devices in the place of cards"),
     ("nftables", "cuts these cables, in one direction or both"),
     ("openssh-client", "people come to the terminal UI with it"),
     ("openssh-server", "lets them in, and runs the terminal UI in the place of a shell"),
+    ("passwd", "makes the account of a machine that starts for the first time"),
     ("postgresql", "the server that tests of the shared store start for themselves"),
     ("python3-venv", "a place for schemathesis, which tries the admin API"),
+    ("restic", "keeps the repository that backups go to"),
     ("strace", "makes the disk fail under a running appliance"),
+    ("systemd", "reads the units of the services, and says how closed they are"),
     ("util-linux", "namespaces for these hosts"),
+    ("xz-utils", "packs an image as releases are"),
+    ("zstd", "packs an image as tests do"),
+];
+
+/// What the tests with whole machines need in addition.
+pub(crate) const NEEDED_FOR_MACHINES: &[(&str, &str)] = &[
+    ("debian-archive-keyring", "the keys of the archive that machines are made from"),
+    ("mmdebstrap", "makes the root file system of a machine"),
+    ("systemd-container", "boots it on x86, without a kernel of its own"),
 ];
 
 /// Prints the list and installs what is missing; does nothing where all is there.
 pub(crate) fn install_missing() -> Result<()> {
-    for (name, reason) in NEEDED {
-        println!("   {name:<16} {reason}");
+    install(NEEDED)
+}
+
+/// The same for another list.
+pub(crate) fn install(needed: &[(&str, &str)]) -> Result<()> {
+    for (name, reason) in needed {
+        println!("   {name:<22} {reason}");
     }
     if !runs("dpkg-query", &["--version"]) {
         ensure!(
@@ -39,7 +56,7 @@ pub(crate) fn install_missing() -> Result<()> {
         println!("   this is no Debian: taken as installed");
         return Ok(());
     }
-    let missing: Vec<&str> = NEEDED.iter().map(|(name, _)| *name).filter(|name| !is_installed(name)).collect();
+    let missing: Vec<&str> = needed.iter().map(|(name, _)| *name).filter(|name| !is_installed(name)).collect();
     if missing.is_empty() {
         println!("   all of them are installed");
         return Ok(());

@@ -3,7 +3,7 @@
 //! It needs no input and nothing but Rust on the machine; what else it needs, it installs. It stops at the first
 //! step that fails and says what to do about it.
 
-use crate::{api, fuzz, packages, tidy};
+use crate::{api, fuzz, packages, tidy, units};
 use anyhow::{Context, Result, bail, ensure};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -56,6 +56,7 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     timed("Debian packages", packages::install_missing)?;
     timed("tools", || install_tools(root))?;
     timed("tidy", || tidy::run(root))?;
+    timed("units of systemd", || units::run(root))?;
     for step in STEPS {
         timed(&format!("{} (cargo {})", step.title, step.args.join(" ")), || cargo(root, step))?;
     }

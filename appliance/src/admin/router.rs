@@ -2,9 +2,9 @@
 
 use super::access::{Guarded, Known};
 use super::api::{
-    activity, apps, audit, backup, cluster, dead_letters, deploy, env, executions, files, join_tokens, keys, kv, logs,
-    meta, metrics, nodes, publish, replay, routes, run, scripts, sdk, secrets, sweep, timers, topics, triggers,
-    versions, watch, whoami,
+    activity, apps, audit, backup, backup_copies, cluster, dead_letters, deploy, env, executions, files, join_tokens,
+    keys, kv, logs, meta, metrics, nodes, publish, replay, routes, run, scripts, sdk, secrets, sweep, timers, topics,
+    triggers, versions, watch, whoami,
 };
 use super::openapi::{BASE, Urls, urls};
 use super::refusal::Refusal;
@@ -97,6 +97,8 @@ pub(super) fn urls() -> Urls {
         "/audit" => audit::list;
         "/audit/verify" => audit::verify;
         "/backup" => backup::take;
+        "/backup/copies" => backup_copies::hold;
+        "/backup/outcome" => backup_copies::outcome, backup_copies::set_outcome;
         "/files/sweep" => sweep::sweep;
     }
 }

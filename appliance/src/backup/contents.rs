@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How the folder of the copies begins in the data folder; its end is the process that made it.
-const COPIES_PREFIX: &str = "backup-tmp-";
+pub(crate) const COPIES_PREFIX: &str = "backup-tmp-";
 
 /// One backup at a time: each takes room for a copy of the databases.
 pub struct Turn(Arc<Semaphore>);
@@ -57,7 +57,7 @@ pub struct Contents {
     pub created_at: UnixMs,
     /// This machine.
     pub node: String,
-    _copies: Copies,
+    copies: Copies,
     _kept: Option<Kept>,
     _turn: OwnedSemaphorePermit,
 }
@@ -74,6 +74,11 @@ impl Drop for Copies {
 }
 
 impl Contents {
+    /// The folder of the databases' copies.
+    pub fn copies(&self) -> &Path {
+        &self.copies.0
+    }
+
     /// Copies the databases and finds the rest, for `act`. What was written before this is in it.
     pub async fn gather(source: Source, store: &dyn Store, turn: &Turn, act: &Act) -> Result<Self, BackupError> {
         let turn = Arc::clone(&turn.0).try_acquire_owned().map_err(|_taken| BackupError::Busy)?;
@@ -108,7 +113,7 @@ impl Contents {
         // Before a byte of it goes anywhere: whoever takes all of it but the end has it, too.
         let after = serde_json::json!({ "files": files.len(), "bytes": size_bytes });
         store.audit_done(act, None, "backup.take", &rfc3339(act.at), after).await?;
-        Ok(Self { files, size_bytes, created_at: act.at, node, _copies: copies, _kept: kept, _turn: turn })
+        Ok(Self { files, size_bytes, created_at: act.at, node, copies, _kept: kept, _turn: turn })
     }
 }
 
@@ -135,7 +140,7 @@ pub(super) fn is_blob_folder(name: &str) -> bool {
 }
 
 /// All files below `folder`, in a stable order; none where it does not exist.
-fn walk(name: &str, folder: &Path, files: &mut Vec<(String, PathBuf)>) -> Result<(), BackupError> {
+pub(crate) fn walk(name: &str, folder: &Path, files: &mut Vec<(String, PathBuf)>) -> Result<(), BackupError> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),

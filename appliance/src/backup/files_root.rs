@@ -14,19 +14,28 @@ use std::path::{Path, PathBuf};
 /// Of what is in the way, so many names are told.
 const NAMES_TOLD_MAX: usize = 5;
 
+/// The folder that a restore from a repository fetches into, before what is in it gets its place.
+pub(crate) const FETCHED: &str = ".fetched";
+
 /// The folder, which holds no files yet.
-pub(super) struct FilesRoot {
+pub(crate) struct FilesRoot {
     root: PathBuf,
     done: bool,
 }
 
 impl FilesRoot {
     /// Refuses a folder that holds files already; makes one that does not exist.
-    pub(super) fn begin(root: &Path) -> Result<Self, BackupError> {
+    pub(crate) fn begin(root: &Path) -> Result<Self, BackupError> {
         DirBuilder::new().recursive(true).mode(0o700).create(root).map_err(BackupError::io("make the folder", root))?;
         let names: Vec<String> = folders_of(root)?.into_iter().take(NAMES_TOLD_MAX).collect();
         if !names.is_empty() {
             return Err(BackupError::HasData { dir: root.to_owned(), names });
+        }
+        // What a restore that was killed has left behind.
+        if let Err(error) = std::fs::remove_dir_all(root.join(FETCHED))
+            && error.kind() != ErrorKind::NotFound
+        {
+            return Err(BackupError::io("remove", &root.join(FETCHED))(error));
         }
         Ok(Self { root: root.to_owned(), done: false })
     }
@@ -40,7 +49,7 @@ impl FilesRoot {
     }
 
     /// All of them are on the disk, and belong to whom the data belongs.
-    pub(super) fn settle(&self, owner: Option<(u32, u32)>) -> Result<(), BackupError> {
+    pub(crate) fn settle(&self, owner: Option<(u32, u32)>) -> Result<(), BackupError> {
         for name in folders_of(&self.root)? {
             let folder = self.root.join(name);
             if let Some((uid, gid)) = owner {
@@ -56,7 +65,7 @@ impl FilesRoot {
     }
 
     /// They stay.
-    pub(super) fn keep(mut self) {
+    pub(crate) fn keep(mut self) {
         self.done = true;
     }
 }
@@ -66,6 +75,7 @@ impl Drop for FilesRoot {
         if self.done {
             return;
         }
+        let _none_there = std::fs::remove_dir_all(self.root.join(FETCHED));
         for name in folders_of(&self.root).unwrap_or_default() {
             let _no_row_names_them = std::fs::remove_dir_all(self.root.join(name));
         }

@@ -12,11 +12,14 @@
 //! a single byte, is refused by [`read::read`].
 
 pub mod contents;
-mod files_root;
+pub(crate) mod files_root;
+pub mod local;
 pub mod pack;
 pub mod read;
 pub mod restore;
 pub mod stream;
+
+pub(crate) use read::check_path;
 
 use picloud_model::clock::UnixMs;
 use picloud_model::hash::ContentHash;
@@ -36,7 +39,7 @@ const MANIFEST_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Longest path in an archive.
 const PATH_BYTES_MAX: usize = 1_024;
 /// What a backup holds of the data folder beside the store's files, and only that.
-const FOLDERS: [&str; 2] = ["keys", "files"];
+pub(crate) const FOLDERS: [&str; 2] = ["keys", "files"];
 
 /// What an archive says of itself.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,6 +73,20 @@ pub struct ManifestFile {
     pub size_bytes: u64,
     /// Its content.
     pub sha256: ContentHash,
+}
+
+/// `1.5 MiB`
+pub fn shown_size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let (mut tenths, mut unit) = (bytes * 10 / 1024, 0);
+    while tenths >= 10_240 && unit + 1 < UNITS.len() {
+        tenths /= 1024;
+        unit += 1;
+    }
+    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
 /// Why no backup was taken, or none was restored.
@@ -134,7 +151,7 @@ pub enum BackupError {
 }
 
 impl BackupError {
-    fn io<'p>(doing: &'static str, path: &'p Path) -> impl FnOnce(std::io::Error) -> Self + use<'p> {
+    pub(crate) fn io<'p>(doing: &'static str, path: &'p Path) -> impl FnOnce(std::io::Error) -> Self + use<'p> {
         move |source| Self::Io { doing, path: path.to_owned(), source }
     }
 

@@ -84,7 +84,7 @@ fn unreadable(error: &std::io::Error, found: &[ManifestFile]) -> BackupError {
 }
 
 /// Only what a backup has: the store's files, and what is below the known folders.
-fn check_path(path: &str) -> Result<(), BackupError> {
+pub(crate) fn check_path(path: &str) -> Result<(), BackupError> {
     let mut parts = path.split('/');
     let first = parts.next().unwrap_or_default();
     let plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains('\0');

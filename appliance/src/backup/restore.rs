@@ -6,7 +6,7 @@
 use super::files_root::FilesRoot;
 use super::{BackupError, Manifest, read};
 use picloud_model::audit::{Act, AuditVerdict};
-use picloud_model::clock::{Clock, rfc3339};
+use picloud_model::clock::{Clock, UnixMs, rfc3339};
 use picloud_store::{OpenSettings, Store};
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
@@ -57,7 +57,8 @@ pub async fn restore(
         let elsewhere = files_root.as_ref().map(|root| root.unpack(path, content)).transpose()?;
         if elsewhere == Some(true) { Ok(()) } else { unpack(&into, path, content) }
     })?;
-    let audit = check(&into, clock, act, &manifest).await?;
+    let taken = Taken { at: manifest.created_at, node: &manifest.node, files: manifest.files.len() };
+    let audit = check(&into, clock, act, &taken).await?;
     if let Some((uid, gid)) = owner {
         give_to(&into, uid, gid)?;
     }
@@ -73,7 +74,7 @@ pub async fn restore(
 }
 
 /// Refuses a folder that holds something; answers to whom an empty one belongs where that is somebody else.
-fn refuse_data(dir: &Path) -> Result<Option<(u32, u32)>, BackupError> {
+pub(crate) fn refuse_data(dir: &Path) -> Result<Option<(u32, u32)>, BackupError> {
     let entries = match std::fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -97,15 +98,17 @@ fn refuse_data(dir: &Path) -> Result<Option<(u32, u32)>, BackupError> {
 }
 
 /// The folder beside the data folder, held by one restore at a time.
-struct Unfinished {
-    path: PathBuf,
+pub(crate) struct Unfinished {
+    /// Where it is.
+    pub(crate) path: PathBuf,
     /// Whether it has its place: nothing is to be removed then.
     done: bool,
     _lock: File,
 }
 
 impl Unfinished {
-    fn begin(dir: &Path) -> Result<Self, BackupError> {
+    /// Makes it, or takes the one that was left behind; whatever is in it goes.
+    pub(crate) fn begin(dir: &Path) -> Result<Self, BackupError> {
         let mut name = dir.file_name().map(OsString::from).ok_or_else(|| {
             let source = std::io::Error::from(ErrorKind::InvalidInput);
             BackupError::NotInPlace { dir: dir.to_owned(), source, hint: "name a folder, such as /var/lib/picloud" }
@@ -133,7 +136,8 @@ impl Unfinished {
         Ok(Self { path, done: false, _lock: lock })
     }
 
-    fn put_in_place(mut self, dir: &Path) -> Result<(), BackupError> {
+    /// It becomes the data folder, in one step.
+    pub(crate) fn put_in_place(mut self, dir: &Path) -> Result<(), BackupError> {
         std::fs::rename(&self.path, dir).map_err(|source| not_in_place(dir, source))?;
         self.done = true;
         sync_folder(dir.parent().unwrap_or(dir))
@@ -199,17 +203,27 @@ pub(super) fn unpack(into: &Path, path: &str, content: &mut dyn Read) -> Result<
     }
 }
 
+/// What a backup says of itself.
+pub(crate) struct Taken<'t> {
+    /// When it was taken.
+    pub(crate) at: UnixMs,
+    /// On which machine.
+    pub(crate) node: &'t str,
+    /// Files in it.
+    pub(crate) files: usize,
+}
+
 /// Opens what was unpacked as the appliance would, and writes down that it was restored.
-async fn check(
+pub(crate) async fn check(
     into: &Path,
     clock: Arc<dyn Clock>,
     act: &Act,
-    manifest: &Manifest,
+    taken: &Taken<'_>,
 ) -> Result<AuditVerdict, BackupError> {
     let store: Arc<dyn Store> = picloud_store::open(OpenSettings::new(into), clock).await?;
     let verdict = store.verify_audit().await?;
-    let taken_at = rfc3339(manifest.created_at);
-    let after = serde_json::json!({ "taken_at": taken_at, "node": manifest.node, "files": manifest.files.len() });
+    let taken_at = rfc3339(taken.at);
+    let after = serde_json::json!({ "taken_at": taken_at, "node": taken.node, "files": taken.files });
     store.audit_done(act, None, "backup.restore", &taken_at, after).await?;
     // Closing the store writes everything into its files.
     drop(store);
@@ -219,7 +233,7 @@ async fn check(
 }
 
 /// Everything below `folder`, and then the folder itself.
-fn for_each(folder: &Path, work: &mut dyn FnMut(&Path) -> std::io::Result<()>) -> Result<(), BackupError> {
+pub(crate) fn for_each(folder: &Path, work: &mut dyn FnMut(&Path) -> std::io::Result<()>) -> Result<(), BackupError> {
     let io = || BackupError::io("read the folder", folder);
     for entry in std::fs::read_dir(folder).map_err(io())? {
         let entry = entry.map_err(io())?;
@@ -233,15 +247,15 @@ fn for_each(folder: &Path, work: &mut dyn FnMut(&Path) -> std::io::Result<()>) -
 }
 
 /// What is restored by root belongs to whom the folder belonged.
-pub(super) fn give_to(folder: &Path, uid: u32, gid: u32) -> Result<(), BackupError> {
+pub(crate) fn give_to(folder: &Path, uid: u32, gid: u32) -> Result<(), BackupError> {
     for_each(folder, &mut |path| std::os::unix::fs::lchown(path, Some(uid), Some(gid)))
 }
 
 /// All of it is on the disk before it gets its name.
-pub(super) fn settle(folder: &Path) -> Result<(), BackupError> {
+pub(crate) fn settle(folder: &Path) -> Result<(), BackupError> {
     for_each(folder, &mut |path| File::open(path)?.sync_all())
 }
 
-pub(super) fn sync_folder(folder: &Path) -> Result<(), BackupError> {
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), BackupError> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(BackupError::io("finish", folder))
 }

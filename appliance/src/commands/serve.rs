@@ -3,15 +3,29 @@
 use super::{Stopped, signals::Signals, terminal};
 use crate::appliance::{Appliance, Start};
 use crate::config::Config;
+use crate::health;
+use picloud_cluster::service::{Service, is_where_wanted};
 
 /// Runs the appliance.
 pub(super) fn run(config: Config) -> Result<(), Stopped> {
-    terminal::start_log(&config.settings.log, true);
+    // Before there is a second thread.
+    let Service { notifier, watchdog, ingress, journal } = Service::take("picloud-appliance")?;
+    let set_in = config.origins.get("ingress_addr");
+    is_where_wanted(&ingress, config.settings.ingress_addr, set_in, "picloud-appliance")?;
+    let log_priorities = journal.is_some();
+    terminal::start_service_log(&config.settings.log, journal);
     runtime()?.block_on(async {
         let mut signals = Signals::listen()?;
-        let appliance = Appliance::start(Start { config, dev: false, on_executions: None }).await?;
+        notifier.status("starts: opens the database, and starts the worker");
+        let start = Start { config, dev: false, on_executions: None, ingress, log_priorities };
+        let appliance = Appliance::start(start).await?;
         say_where(&appliance);
+        notifier.ready(&health::status(&appliance));
+        let fed = watchdog.map(|period| health::feed(&appliance, &notifier, period)).transpose()?;
         signals.next().await;
+        // What ends in order is not ended for being slow.
+        drop(fed);
+        notifier.stopping();
         end(&appliance, signals).await;
         Ok(())
     })

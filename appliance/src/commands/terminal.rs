@@ -1,17 +1,17 @@
 //! What the appliance writes to the terminal beyond lines: its log, archives, and how far something is.
 
+pub(super) use crate::backup::shown_size as size;
 pub(super) use picloud_cluster::terminal::{complain, exit_code, say};
 
+use picloud_cluster::service::Journal;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
+use tracing_subscriber::EnvFilter;
 
 /// Starts logging on standard error. `filter` was checked with the settings.
 pub(super) fn start_log(filter: &str, with_time: bool) {
-    use tracing_subscriber::EnvFilter;
-    // Each connection of the pool that broke with the database; that it went away is said once, elsewhere.
-    let quiet = "sqlx_core::pool=error".parse().expect("it is a directive");
     let builder = tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(filter).add_directive(quiet))
+        .with_env_filter(quieter(filter))
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
@@ -19,23 +19,22 @@ pub(super) fn start_log(filter: &str, with_time: bool) {
     let _already = if with_time { builder.try_init() } else { builder.without_time().try_init() };
 }
 
+/// Starts logging to the journal, or on standard error where that goes elsewhere.
+pub(super) fn start_service_log(filter: &str, journal: Option<Journal>) {
+    match journal {
+        Some(journal) => journal.start(quieter(filter)),
+        None => start_log(filter, true),
+    }
+}
+
+fn quieter(filter: &str) -> EnvFilter {
+    // Each connection of the pool that broke with the database; that it went away is said once, elsewhere.
+    EnvFilter::new(filter).add_directive("sqlx_core::pool=error".parse().expect("it is a directive"))
+}
+
 /// Standard output for what is no text.
 pub(super) fn output() -> impl Write {
     std::io::stdout()
-}
-
-/// `1.5 MiB`
-pub(super) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 4] = ["KiB", "MiB", "GiB", "TiB"];
-    if bytes < 1024 {
-        return format!("{bytes} B");
-    }
-    let (mut tenths, mut unit) = (bytes * 10 / 1024, 0);
-    while tenths >= 10_240 && unit + 1 < UNITS.len() {
-        tenths /= 1024;
-        unit += 1;
-    }
-    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
 /// How long something goes on before it is shown how far it is.

@@ -9,6 +9,7 @@ pub use picloud_cluster::settings::{ConfigError, Layers, Origin};
 pub use table::{SETTINGS, SettingRow};
 
 use crate::caddy::{self, CaddyAddress, CaddySettings};
+use crate::repository::Target;
 use picloud_cluster::settings::{ConfigFile, Table};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -72,6 +73,22 @@ pub struct Settings {
     pub letters_days: u32,
     /// At most so many dead letters of an app are kept.
     pub letters_max: u32,
+    /// Where backups go that are taken one after the other.
+    pub backup_repository: Option<Target>,
+    /// The file of its password, if not in the data folder.
+    pub backup_password_file: Option<PathBuf>,
+    /// A file of variables for what asks for credentials.
+    pub backup_env_file: Option<PathBuf>,
+    /// The command that reaches an SSH target, in place of `ssh`.
+    pub backup_sftp_command: Option<String>,
+    /// How hard restic compresses: `auto`, `off` or `max`.
+    pub backup_compression: String,
+    /// The newest backup of so many days is kept.
+    pub backup_keep_daily: u32,
+    /// The newest of so many weeks.
+    pub backup_keep_weekly: u32,
+    /// The newest of so many months.
+    pub backup_keep_monthly: u32,
 }
 
 impl Settings {
@@ -104,7 +121,20 @@ impl Settings {
             versions_days: 90,
             letters_days: 30,
             letters_max: 10_000,
+            backup_repository: None,
+            backup_password_file: None,
+            backup_env_file: None,
+            backup_sftp_command: None,
+            backup_compression: "auto".to_owned(),
+            backup_keep_daily: 7,
+            backup_keep_weekly: 4,
+            backup_keep_monthly: 12,
         }
+    }
+
+    /// The service's defaults on a machine with four cores, whatever this one has.
+    pub fn of_any_machine() -> Self {
+        Self { concurrency: 16, ..Self::defaults(&Mode::Service) }
     }
 
     /// The Caddy whose upstreams are kept current, if any.

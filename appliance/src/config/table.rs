@@ -1,6 +1,7 @@
 //! The table of settings: one row each, from which file keys, variables, flags, help and errors come.
 
 use super::Settings;
+use crate::repository::Target;
 use picloud_cluster::settings::{Secret, Shape, number, path};
 use std::net::SocketAddr;
 
@@ -18,6 +19,9 @@ const VERSIONS_MAX: u32 = 10_000;
 const VERSIONS_DAYS_MAX: u32 = 36_500;
 /// Most dead letters of an app that may be kept.
 const LETTERS_MAX: u32 = 1_000_000;
+
+/// Most backups of a kind that are kept.
+const BACKUPS_MAX: u32 = 1_000;
 
 /// All settings.
 pub const SETTINGS: &[SettingRow] = &[
@@ -219,6 +223,85 @@ pub const SETTINGS: &[SettingRow] = &[
         shape: Shape::Number,
         set: |settings, text| number(text, LETTERS_MAX).map(|n| settings.letters_max = n),
         show: |settings| settings.letters_max.to_string(),
+        ..SettingRow::TEXT
+    },
+    SettingRow {
+        key: "backup_repository",
+        value_name: "PLACE",
+        expected: "an absolute folder, `sftp:USER@HOST:/FOLDER` or `s3:https://HOST/BUCKET`, without credentials",
+        doc: "Where backups go, one after the other and encrypted: a folder, another machine, a bucket",
+        set: |settings, text| Target::parse(text).map(|target| settings.backup_repository = Some(target)),
+        show: |settings| settings.backup_repository.as_ref().map(ToString::to_string).unwrap_or_default(),
+        ..SettingRow::TEXT
+    },
+    SettingRow {
+        key: "backup_password_file",
+        value_name: "FILE",
+        expected: "the path of a file",
+        doc: "The file of that repository's password; `backup.password` in the data folder otherwise",
+        set: |settings, text| path(text).map(|file| settings.backup_password_file = Some(file)),
+        show: |settings| {
+            settings.backup_password_file.as_ref().map(|file| file.display().to_string()).unwrap_or_default()
+        },
+        ..SettingRow::TEXT
+    },
+    SettingRow {
+        key: "backup_env_file",
+        value_name: "FILE",
+        expected: "the path of a file",
+        doc: "A file with the credentials of a bucket: AWS_ACCESS_KEY_ID=… and AWS_SECRET_ACCESS_KEY=…",
+        set: |settings, text| path(text).map(|file| settings.backup_env_file = Some(file)),
+        show: |settings| settings.backup_env_file.as_ref().map(|file| file.display().to_string()).unwrap_or_default(),
+        ..SettingRow::TEXT
+    },
+    SettingRow {
+        key: "backup_sftp_command",
+        value_name: "COMMAND",
+        expected: "a command that speaks SFTP, such as `ssh -p 2222 pi@vault -s sftp`",
+        doc: "How a repository over SSH is reached, in place of plain `ssh`",
+        set: |settings, text| (!text.trim().is_empty()).then(|| settings.backup_sftp_command = Some(text.to_owned())),
+        show: |settings| settings.backup_sftp_command.clone().unwrap_or_default(),
+        ..SettingRow::TEXT
+    },
+    SettingRow {
+        key: "backup_compression",
+        value_name: "auto|off|max",
+        expected: "`auto`, `off` or `max`",
+        doc: "How hard backups are compressed; `off` is quickest, for photos and films",
+        set: |settings, text| {
+            ["auto", "off", "max"].contains(&text).then(|| settings.backup_compression = text.to_owned())
+        },
+        show: |settings| settings.backup_compression.clone(),
+        ..SettingRow::TEXT
+    },
+    SettingRow {
+        key: "backup_keep_daily",
+        value_name: "N",
+        expected: "a number from 1 to 1000",
+        doc: "Of so many days the newest backup is kept",
+        shape: Shape::Number,
+        set: |settings, text| number(text, BACKUPS_MAX).map(|n| settings.backup_keep_daily = n),
+        show: |settings| settings.backup_keep_daily.to_string(),
+        ..SettingRow::TEXT
+    },
+    SettingRow {
+        key: "backup_keep_weekly",
+        value_name: "N",
+        expected: "a number from 1 to 1000",
+        doc: "Of so many weeks the newest backup is kept",
+        shape: Shape::Number,
+        set: |settings, text| number(text, BACKUPS_MAX).map(|n| settings.backup_keep_weekly = n),
+        show: |settings| settings.backup_keep_weekly.to_string(),
+        ..SettingRow::TEXT
+    },
+    SettingRow {
+        key: "backup_keep_monthly",
+        value_name: "N",
+        expected: "a number from 1 to 1000",
+        doc: "Of so many months the newest backup is kept",
+        shape: Shape::Number,
+        set: |settings, text| number(text, BACKUPS_MAX).map(|n| settings.backup_keep_monthly = n),
+        show: |settings| settings.backup_keep_monthly.to_string(),
         ..SettingRow::TEXT
     },
 ];

@@ -3,12 +3,15 @@
 pub mod check;
 pub mod diff;
 pub mod export;
+pub(crate) mod folder;
 mod graph;
 mod placements;
 mod recorded;
 mod rollback;
 pub mod single;
 mod triggers;
+
+pub(crate) use export::export_of;
 
 use crate::admin::from_store;
 use crate::appliance::Appliance;

@@ -37,6 +37,7 @@ impl StoreHost {
         let blobs =
             if settings.database_url.is_some() { Blobs::open_shared(&files_dir) } else { Blobs::open(&files_dir) }?;
         blobs.belong_to(store.as_ref()).await?;
+        crate::upgrade::settle(store.as_ref(), &blobs, &settings.data_dir, &node).await?;
         let hub = Hub::default();
         let activity = Live::new(clock.now_ms());
         let vault = Arc::new(Vault::new(Arc::clone(&store), &settings.data_dir, hub.clone()));

@@ -3,6 +3,7 @@
 //! Workers count their runs and tell once a second, and only when there was one; everything else is read when
 //! somebody asks. Labels are bounded, so that no number of apps and scripts makes the answer large.
 
+mod backups;
 mod counted;
 mod nodes;
 mod process;
@@ -12,6 +13,7 @@ pub use nodes::NodesNow;
 pub use process::ProcessUsage;
 pub use text::Form;
 
+use crate::repository::Outcomes;
 use counted::Counted;
 use picloud_model::protocol::{Counts, RunsNow};
 use std::collections::BTreeMap;
@@ -44,6 +46,8 @@ pub struct Gauges {
     pub queues: Vec<Queue>,
     /// The nodes.
     pub nodes: NodesNow,
+    /// What came of the last backups into the repository.
+    pub backups: Outcomes,
 }
 
 /// What waits in one app.

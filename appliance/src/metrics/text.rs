@@ -179,6 +179,7 @@ impl Moment {
             runs: _in_runs_now,
             queues: _in_events,
             nodes: _in_their_own_file,
+            backups: _in_theirs,
         } = &self.gauges;
         for (name, help, value) in [
             ("uptime_seconds", "Time since the appliance started", *uptime_s),
@@ -213,6 +214,7 @@ impl Collector for Moment {
     fn encode(&self, mut out: DescriptorEncoder<'_>) -> fmt::Result {
         self.runs(&mut out)?;
         self.runs_now(&mut out)?;
+        self.backups(&mut out)?;
         self.written(&mut out)?;
         self.events(&mut out)?;
         self.gauges.nodes.encode(&self.counted.forwards, &mut out)?;
@@ -339,6 +341,16 @@ mod tests {
                 dead_letters: 3,
             }],
             nodes: NodesNow::of(vec![node("up"), node("away")], HubCounts { leases: 2, calls: 9 }),
+            backups: crate::repository::Outcomes {
+                success: Some(crate::repository::Outcome {
+                    at: 1_800_000_000_000,
+                    took_ms: 2_500,
+                    size_bytes: 1_000,
+                    added_bytes: 10,
+                    ..Default::default()
+                }),
+                failure: Some(crate::repository::Outcome { at: 1_800_000_100_000, ..Default::default() }),
+            },
         };
         let text = |form| {
             let (counted, gauges) = (counted.clone(), gauges.clone());

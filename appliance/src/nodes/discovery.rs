@@ -30,6 +30,7 @@ pub(crate) fn open(node: &str, https: &Https, ingress: SocketAddr, data_dir: &Pa
         port: admin.port(),
         ingress: ingress.port(),
         fingerprint: ca,
+        setup: picloud_cluster::first_boot::setup_said(),
     };
     let announced = Lan::open(LanOptions::default()).and_then(|lan| {
         lan.announce(&announcement)?;
@@ -69,7 +70,7 @@ pub(crate) async fn see(lan: Arc<Lan>, cluster: Cluster) {
             LanEvent::Found(found) => {
                 if let Some(fingerprint) = key_of(&found) {
                     let address = found.addresses.first().map(SocketAddr::ip);
-                    cluster.seen_on_network(fingerprint, &found.name, address);
+                    cluster.seen_on_network(fingerprint, &found.name, address, found.setup_trouble());
                 }
             }
             LanEvent::Gone { id } => {
@@ -99,6 +100,7 @@ mod tests {
             addresses: vec![SocketAddr::from(([192, 168, 1, 7], 8080))],
             ingress: Some(8080),
             fingerprint,
+            setup: None,
         }
     }
 

@@ -31,7 +31,6 @@ use hub::Hub;
 use picloud_model::clock::Clock;
 use picloud_model::hash::ContentHash;
 use picloud_model::node::{NodeId, NodeRecord, check_name};
-use picloud_model::placement::Labels;
 use picloud_model::problem::{Code, Problem};
 use picloud_store::Store;
 use std::collections::{BTreeMap, HashSet};
@@ -127,8 +126,15 @@ impl Cluster {
         self.strangers().changes()
     }
 
-    /// A machine announces on the network that it has this key. Discovery only proposes: nothing of it is proved.
-    pub fn seen_on_network(&self, fingerprint: ContentHash, name: &str, address: Option<IpAddr>) {
+    /// A machine announces on the network that it has this key, and what its first boot complains of. Discovery only
+    /// proposes: nothing of it is proved.
+    pub fn seen_on_network(
+        &self,
+        fingerprint: ContentHash,
+        name: &str,
+        address: Option<IpAddr>,
+        trouble: Option<String>,
+    ) {
         let id = NodeId::of(&fingerprint);
         if self.knows(&id) {
             return;
@@ -139,7 +145,7 @@ impl Cluster {
             id,
             fingerprint,
             name,
-            facts: Labels::new(),
+            facts: trouble.map(|trouble| ("setup".to_owned(), trouble)).into_iter().collect(),
             version: None,
             address,
             first_at: now,

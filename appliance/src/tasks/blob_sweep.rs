@@ -134,6 +134,8 @@ async fn look_through(store: &dyn Store, blobs: &Blobs) {
 /// are told, each in the log, and stay: a backup may have the bytes.
 pub async fn compare(store: &dyn Store, blobs: &Blobs, dry_run: bool) -> Result<SweepReport, SweepError> {
     let mut report = SweepReport { removed: !dry_run, ..SweepReport::default() };
+    let held = blobs.held()?;
+    let is_held = |found: &Found| held.is_some_and(|held| held.holds(found.written_at));
     for outer in 0..=u8::MAX {
         let found = blobs.found(outer).await?;
         report.blobs += found.len() as u64;
@@ -143,6 +145,8 @@ pub async fn compare(store: &dyn Store, blobs: &Blobs, dry_run: bool) -> Result<
             let young: Vec<Uuid> = young.iter().map(|found| found.id).collect();
             store.unused_blobs(&young).await?.into_iter().for_each(|id| blobs.look_again_at(id));
         }
+        // What a copy of the store needs is none of ours until that is gone.
+        let old: Vec<&Found> = old.into_iter().filter(|found| !is_held(found)).collect();
         for old in old.chunks(BATCH_BLOBS_MAX as usize) {
             let ids: Vec<Uuid> = old.iter().map(|found| found.id).collect();
             for orphan in store.unused_blobs(&ids).await? {

@@ -8,3 +8,4 @@ pub mod kv_expiry;
 pub mod letters;
 pub mod refusals;
 pub mod retention;
+pub(crate) mod waiting_apps;

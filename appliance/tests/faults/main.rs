@@ -7,6 +7,10 @@ mod client;
 mod full_disk;
 mod io_errors;
 mod kill;
+#[expect(dead_code, reason = "other tests hand sockets down")]
+#[path = "../support/managed.rs"]
+mod managed;
+mod stuck_store;
 #[expect(dead_code, reason = "other tests need more of it")]
 #[path = "../support/mod.rs"]
 mod support;

@@ -192,6 +192,8 @@ const NO_WRITES: &[&str] = &[
     "backup_take",
     "files_create",
     "files_head",
+    "backup_copies_hold",
+    "backup_copies_set_outcome",
     "scripts_check",
     "sweep",
 ];

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
 
+#[path = "../support/managed.rs"]
+mod managed;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -25,9 +27,11 @@ mod metrics;
 mod migrate_store;
 mod nodes;
 mod postgres;
+mod repository;
 mod schedules;
 mod scripts;
 mod secrets;
+mod service;
 mod starting;
 #[expect(dead_code, reason = "the store's tests freeze servers, and look into them")]
 #[path = "../../../store/tests/temp_pg/mod.rs"]

@@ -1,7 +1,7 @@
 //! Starting and ending, and every way in which a start is refused.
 
 use crate::hello;
-use crate::support::{Appliance, fails, program, serve_command};
+use crate::support::{Appliance, fails, program, serve_command, until};
 use nix::sys::signal::Signal;
 use std::os::unix::fs::FileTypeExt;
 use tempfile::tempdir;
@@ -116,4 +116,33 @@ fn a_data_folder_that_cannot_be_one_is_refused() {
     let (code, said) = fails(&mut serve_command(data.path()));
     assert_eq!(code, 1);
     assert!(said.contains(&data.path().join("data").display().to_string()) && said.contains("hint:"), "{said}");
+}
+
+#[test]
+fn an_app_on_a_card_answers_after_the_first_boot_and_waits_no_more() {
+    let dir = tempdir().unwrap();
+    let (card, root) = (dir.path().join("boot"), dir.path().join("root"));
+    for (file, text) in [
+        ("picloud.toml", "host_name = \"kitchen-pi\"\n"),
+        ("picloud-apps/kitchen/app.toml", "name = \"kitchen\"\n[[routes]]\npath = \"/\"\nscript = \"hello\"\n"),
+        ("picloud-apps/kitchen/scripts/hello.rhai", "\"from the card\"\n"),
+        ("picloud-apps/broken/app.toml", "name = \"broken\"\nroute = 1\n"),
+    ] {
+        let path = card.join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+    let mut command = program();
+    command.arg("first-boot").arg("--boot").arg(&card).arg("--root").arg(&root);
+    assert!(command.status().unwrap().success());
+    let report = std::fs::read_to_string(card.join("picloud-report.txt")).unwrap();
+    assert!(report.contains("app.toml line 2, column 1: unknown key `route`"), "{report}");
+    let folder = dir.path().join("appliance");
+    let data = folder.join("data");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::rename(root.join("var/lib/picloud"), &data).unwrap();
+    let appliance = Appliance::serve(&folder);
+    until("the card's app answers", || appliance.get("/kitchen").status == 200);
+    assert_eq!(appliance.get("/kitchen").text(), "from the card");
+    until("its folder is gone", || !data.join("first-boot-apps/kitchen").exists());
 }

@@ -1,6 +1,7 @@
 //! One file a bench; the header of each says what it measures and against what.
 
 pub(crate) mod answer;
+pub(crate) mod backup;
 pub(crate) mod cluster;
 pub(crate) mod counter;
 pub(crate) mod events;
@@ -10,6 +11,7 @@ pub(crate) mod history_rows;
 pub(crate) mod idle;
 pub(crate) mod keys;
 pub(crate) mod mix;
+pub(crate) mod restart;
 pub(crate) mod routes;
 pub(crate) mod schedules;
 pub(crate) mod start;

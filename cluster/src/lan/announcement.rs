@@ -1,6 +1,7 @@
 //! What a machine says of itself on the local network.
 
 use super::{Kind, LanError};
+use crate::first_boot::{SETUP_BYTES_MAX, cut};
 use mdns_sd::ServiceInfo;
 use picloud_model::hash::ContentHash;
 
@@ -26,31 +27,26 @@ pub struct Announcement {
     pub ingress: u16,
     /// Of an appliance its CA's certificate's hash, of a node its key's.
     pub fingerprint: ContentHash,
+    /// What came of its first boot: `ok`, or what is wrong; nothing where it had none.
+    pub setup: Option<String>,
 }
 
 impl Announcement {
     /// Its form on the network.
     pub(super) fn service(&self) -> Result<ServiceInfo, LanError> {
-        let name = cut(&self.name);
+        let name = cut(&self.name, NAME_BYTES_MAX);
         let ingress = self.ingress.to_string();
         let fingerprint = self.fingerprint.to_string();
         let proof = match self.kind {
             Kind::Appliance => ("ca", &fingerprint[..CA_DIGITS]),
             Kind::Node => ("fp", fingerprint.as_str()),
         };
-        let text = [("v", VERSION), ("id", self.id.as_str()), ("name", name), ("ingress", ingress.as_str()), proof];
+        let mut text =
+            vec![("v", VERSION), ("id", self.id.as_str()), ("name", name), ("ingress", ingress.as_str()), proof];
+        text.extend(self.setup.as_deref().map(|said| ("setup", cut(said, SETUP_BYTES_MAX))));
         // Not the machine's own host name: a responder that runs on it would give that up for another.
         let host = format!("picloud-{}.local.", self.id);
         let service = ServiceInfo::new(self.kind.service(), &self.id, &host, "", self.port, &text[..])?;
         Ok(service.enable_addr_auto())
     }
-}
-
-/// As much of a name as there is room for.
-fn cut(name: &str) -> &str {
-    let mut end = name.len().min(NAME_BYTES_MAX);
-    while !name.is_char_boundary(end) {
-        end -= 1;
-    }
-    &name[..end]
 }

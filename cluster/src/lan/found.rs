@@ -2,6 +2,7 @@
 
 use super::Kind;
 use super::announcement::{CA_DIGITS, NAME_BYTES_MAX};
+use crate::first_boot::{SETUP_BYTES_MAX, trouble};
 use mdns_sd::{ResolvedService, ScopedIp};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
@@ -27,6 +28,8 @@ pub struct Found {
     pub ingress: Option<u16>,
     /// Of an appliance the first digits of its CA's hash, of a node its key's fingerprint.
     pub fingerprint: Option<String>,
+    /// What it says of its first boot; fit to be shown.
+    pub setup: Option<String>,
 }
 
 impl Found {
@@ -47,12 +50,21 @@ impl Found {
         };
         Some(Self {
             kind,
-            name: text("name").map(printable).filter(|name| !name.is_empty()).unwrap_or_else(|| id.clone()),
+            name: text("name")
+                .map(|name| printable(name, NAME_BYTES_MAX))
+                .filter(|name| !name.is_empty())
+                .unwrap_or_else(|| id.clone()),
             id,
             addresses,
             ingress: text("ingress").and_then(|port| port.parse().ok()).filter(|port| *port != 0),
             fingerprint: text(key).filter(|text| is_hex(text, digits)).map(str::to_owned),
+            setup: text("setup").map(|said| printable(said, SETUP_BYTES_MAX)).filter(|said| !said.is_empty()),
         })
+    }
+
+    /// What is wrong with its first boot, as a label's value; nothing where nothing is said to be.
+    pub fn setup_trouble(&self) -> Option<String> {
+        trouble(self.setup.as_deref()?)
     }
 }
 
@@ -66,11 +78,11 @@ fn is_hex(text: &str, digits: usize) -> bool {
 }
 
 /// What may go to a terminal and a log: no control characters, none that turn the direction of what follows.
-fn printable(text: &str) -> String {
+fn printable(text: &str, bytes_max: usize) -> String {
     let is_turning = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut name = String::new();
     for c in text.chars().filter(|c| !c.is_control() && !is_turning(*c)) {
-        if name.len() + c.len_utf8() > NAME_BYTES_MAX {
+        if name.len() + c.len_utf8() > bytes_max {
             break;
         }
         name.push(c);
@@ -154,6 +166,16 @@ mod tests {
         let found = found("192.168.1.7", 1, &text).unwrap();
         assert!(found.name.starts_with("]0;ownedevilline xx"), "{:?}", found.name);
         assert_eq!((found.name.len(), found.fingerprint, found.ingress), (63, None, None));
+    }
+
+    #[test]
+    fn what_a_first_boot_complains_of_is_seen_and_that_all_is_well_is_no_trouble() {
+        let of = |setup: &'static str| found("192.168.1.7", 1, &[("id", "ab12"), ("setup", setup)]).unwrap();
+        assert_eq!((of("ok").setup.as_deref(), of("ok").setup_trouble()), (Some("ok"), None));
+        let said = "picloud.toml line 7, column 1: no key `hostname` here, a=b\u{1b}[2J";
+        let trouble = of(said).setup_trouble().unwrap();
+        assert_eq!(trouble, "picloud.toml line 7; column 1: no key `hostname` here; a b[2J");
+        picloud_model::placement::check_label("setup", &trouble).unwrap();
     }
 
     #[test]

@@ -26,6 +26,16 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 impl ConfigError {
+    /// What is wrong, for whoever says himself where.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// What to do: the hint, or what was expected.
+    pub fn advice(&self) -> String {
+        self.hint.clone().unwrap_or_else(|| format!("expected {}", self.expected))
+    }
+
     /// `told` is the value as errors may repeat it.
     pub(super) fn bad_value<S>(origin: &Origin, row: &SettingRow<S>, told: &str) -> Self {
         Self::at(origin, format!("`{}` cannot be {told}", row.key), row.expected.to_owned())

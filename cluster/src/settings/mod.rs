@@ -4,6 +4,7 @@
 //! flags, help and errors come from the rows. This is the only place that reads the environment for them.
 
 mod error;
+mod example;
 mod layers;
 mod row;
 

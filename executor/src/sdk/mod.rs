@@ -228,6 +228,18 @@ mod tests {
         }
     }
 
+    /// What `picloud sdk docs` prints, below a line that says where it comes from.
+    #[test]
+    fn the_page_in_the_docs_is_what_the_code_says() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/sdk.md");
+        let made = format!("<!-- Made from the code by `cargo xtask docs`. -->\n\n{}", docs());
+        let there = std::fs::read_to_string(&path).unwrap_or_default();
+        if there != made {
+            std::fs::write(path.with_extension("md.new"), made).unwrap();
+            panic!("docs/sdk.md is not what the code says; `cargo xtask docs` puts the new page in its place");
+        }
+    }
+
     #[test]
     fn a_namespace_a_program_does_not_name_is_not_registered() {
         let mut used = Used::default();

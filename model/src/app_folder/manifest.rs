@@ -304,7 +304,8 @@ pub(super) fn json(item: &Item<'_>, depth: usize) -> Value {
     }
 }
 
-fn known_hint(word: &str, known: &[&str]) -> String {
+/// What to do about a key that is none of `known`.
+pub(crate) fn known_hint(word: &str, known: &[&str]) -> String {
     match closest(word, known) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("known keys: {}", known.join(", ")),

@@ -9,6 +9,8 @@ mod manifest;
 mod placements;
 mod triggers;
 
+pub(crate) use manifest::known_hint;
+
 use crate::bundle::Bundle;
 use crate::name::{check_app_name, check_module_name, check_script_name};
 use crate::problem::Problem;
@@ -195,7 +197,7 @@ fn source(
 }
 
 /// Line and column, both from 1, of the byte at `offset` of `text`.
-fn place(text: &str, offset: usize) -> (usize, usize) {
+pub(crate) fn place(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |index| index + 1);
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)

@@ -45,6 +45,8 @@ pub(crate) enum Event {
     RunOver(ExecutionId, Box<RunEnd>, bool),
     /// Somebody at this machine wants to know how it is.
     Asked(StatusAsk),
+    /// Whether the loop still turns.
+    Alive(oneshot::Sender<()>),
     /// The agent is to end.
     Stop,
 }
@@ -194,6 +196,7 @@ impl Agent {
                 self.held.remove(&run);
             }
             Event::Asked(ask) => ask.answer(self.report()),
+            Event::Alive(asked) => drop(asked.send(())),
             Event::Stop | Event::Retired(_) => unreachable!("the loop ends with these"),
         }
     }

@@ -34,6 +34,8 @@ pub struct Settings {
     pub mdns: bool,
     /// What it calls itself where nobody has named it.
     pub name: Option<String>,
+    /// What it says of itself beyond what is plugged in, for placement.
+    pub labels: picloud_model::placement::Labels,
     /// Compiled modules that a worker keeps.
     pub module_cache_size: u32,
     /// Runs at once.
@@ -56,6 +58,7 @@ impl Default for Settings {
             join_token_file: None,
             mdns: true,
             name: None,
+            labels: picloud_model::placement::Labels::new(),
             module_cache_size: 512,
             concurrency: u32::try_from(concurrency).unwrap_or(u32::MAX),
             worker_user: None,
@@ -63,6 +66,16 @@ impl Default for Settings {
         }
     }
 }
+
+impl Settings {
+    /// The defaults on a machine with four cores, whatever this one has.
+    pub fn of_any_machine() -> Self {
+        Self { concurrency: 16, ..Self::default() }
+    }
+}
+
+/// Settings of the agent and where each came from.
+pub type Config = picloud_cluster::settings::Config<Settings>;
 
 /// Everything that is read of the settings.
 pub const TABLE: Table<Settings> = Table {
@@ -73,9 +86,9 @@ pub const TABLE: Table<Settings> = Table {
 };
 
 /// Reads file and environment and loads; `config_file` is what `--config` says.
-pub fn read(config_file: Option<&Path>, flags: Vec<(&'static str, String)>) -> Result<Settings, ConfigError> {
+pub fn read(config_file: Option<&Path>, flags: Vec<(&'static str, String)>) -> Result<Config, ConfigError> {
     let file = ConfigFile { named: config_file, usual: Some(Path::new(CONFIG_FILE)) };
-    Ok(TABLE.read(Settings::default(), file, flags)?.settings)
+    TABLE.read(Settings::default(), file, flags)
 }
 
 /// Lays the layers over the defaults.

@@ -2,6 +2,7 @@
 
 use super::{Settings, typed_address};
 use picloud_cluster::settings::{Secret, Shape, number, path};
+use picloud_model::placement::{LABELS_MAX, Labels, check_label};
 
 /// One setting of the agent.
 pub type SettingRow = picloud_cluster::settings::SettingRow<Settings>;
@@ -92,6 +93,20 @@ pub const SETTINGS: &[SettingRow] = &[
         ..SettingRow::TEXT
     },
     SettingRow {
+        key: "labels",
+        value_name: "LABELS",
+        expected: "up to 64 of NAME or NAME=VALUE with commas between, such as `room=garage,relay`",
+        doc: "What the machine says of itself, for scripts that need it; `picloud nodes label` goes before it",
+        set: |settings, text| labels(text).map(|labels| settings.labels = labels),
+        show: |settings| {
+            let shown = |(name, value): (&String, &String)| {
+                if value.is_empty() { name.clone() } else { format!("{name}={value}") }
+            };
+            settings.labels.iter().map(shown).collect::<Vec<_>>().join(",")
+        },
+        ..SettingRow::TEXT
+    },
+    SettingRow {
         key: "module_cache_size",
         value_name: "N",
         expected: "a number from 1 to 65536",
@@ -134,3 +149,12 @@ pub const SETTINGS: &[SettingRow] = &[
         ..SettingRow::TEXT
     },
 ];
+
+fn labels(text: &str) -> Option<Labels> {
+    let one = |entry: &str| {
+        let (name, value) = entry.trim().split_once('=').unwrap_or((entry.trim(), ""));
+        check_label(name, value).ok().map(|()| (name.to_owned(), value.to_owned()))
+    };
+    let labels: Option<Labels> = text.split(',').map(one).collect();
+    labels.filter(|labels| labels.len() <= LABELS_MAX)
+}

@@ -59,6 +59,13 @@ impl From<rusqlite::Error> for SpoolError {
     }
 }
 
+/// Copies the file at `from` as it is at one moment into `to`, which is empty, while others work on it.
+pub(super) fn copy(from: &Path, to: &Path) -> Result<(), SpoolError> {
+    let connection = Connection::open_with_flags(from, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.execute("VACUUM INTO ?1", [to.to_string_lossy()])?;
+    Ok(())
+}
+
 /// The file, opened.
 pub(super) struct SpoolFile {
     connection: Connection,

@@ -30,6 +30,18 @@ const TOGETHER_MAX: usize = 256;
 /// A file that is made now begins where no earlier one of this node, lost since, can have come to.
 const NUMBERS_PER_MS: u64 = 1_024;
 
+/// Copies the spool of a data folder into the file `to`, which is empty, also while an agent works on it.
+pub fn copy(data_dir: &Path, to: &Path) -> Result<(), SpoolError> {
+    file::copy(&data_dir.join("spool.db"), to)
+}
+
+/// A spool that comes out of a backup goes on where the machine that it is of cannot have come to since: a number that is
+/// given twice would be taken for one that is done.
+pub fn go_on_from(data_dir: &Path, now: UnixMs) -> Result<(), SpoolError> {
+    let next = u64::try_from(now).unwrap_or(0).saturating_mul(NUMBERS_PER_MS).max(1);
+    SpoolFile::open(&data_dir.join("spool.db"), next)?.reserve(next)
+}
+
 type Done = oneshot::Sender<Result<(), SpoolError>>;
 
 enum Ask {

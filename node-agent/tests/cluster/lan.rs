@@ -14,7 +14,7 @@ const BUS: (&str, &str) = ("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/run/dbus/bus")
 fn announcement(kind: Kind, name: &str) -> Announcement {
     let fingerprint = ContentHash::of(name.as_bytes());
     let id = fingerprint.to_string()[..20].to_owned();
-    Announcement { kind, id, name: name.to_owned(), port: 8443, ingress: 8080, fingerprint }
+    Announcement { kind, id, name: name.to_owned(), port: 8443, ingress: 8080, fingerprint, setup: None }
 }
 
 fn wait<T>(future: impl Future<Output = T>) -> T {

@@ -26,7 +26,7 @@ fn a_rogue_that_announces_itself_as_the_appliance_gets_nothing_from_a_node_that_
         let lan = Lan::open(LanOptions::default()).unwrap();
         let id = "0123456789abcdef0123".to_owned();
         let (kind, name) = (Kind::Appliance, "home".to_owned());
-        lan.announce(&Announcement { kind, id, name, port, ingress: 8080, fingerprint: ca }).unwrap();
+        lan.announce(&Announcement { kind, id, name, port, ingress: 8080, fingerprint: ca, setup: None }).unwrap();
         let said = numbered("said", 10);
         world.say(2, &said);
         // It meets the rogue, says so, and goes on without any.

@@ -4,8 +4,11 @@
 #![expect(clippy::unwrap_used, reason = "a test stops where something is not as it must be")]
 
 mod away;
+mod backup;
 mod joining;
 mod life;
 mod protocol;
+mod service;
 mod serving;
+mod upgrade;
 mod world;

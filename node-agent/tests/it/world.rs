@@ -123,7 +123,7 @@ impl Drop for Process {
     }
 }
 
-fn signal(child: &Child, signal: nix::sys::signal::Signal) {
+pub(crate) fn signal(child: &Child, signal: nix::sys::signal::Signal) {
     let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
     nix::sys::signal::kill(pid, signal).unwrap();
 }
@@ -356,14 +356,14 @@ pub(crate) fn until<T>(mut look: impl FnMut() -> Option<T>, otherwise: impl Fn()
 
 /// An address that nobody else takes: one of the loopback network that is this process's own, for the port of something
 /// that ends and starts again could otherwise become somebody's connection meanwhile.
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let [_high, a, b, c] = std::process::id().to_be_bytes();
     let own = std::net::Ipv4Addr::new(127, a.saturating_add(1), b, c.clamp(1, 254));
     TcpListener::bind((own, 0)).unwrap().local_addr().unwrap()
 }
 
 /// A program of this workspace, which is built beside this one.
-fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     let program = Path::new(env!("CARGO_BIN_EXE_picloud-node")).with_file_name(name);
     assert!(
         program.exists(),

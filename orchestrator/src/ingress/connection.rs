@@ -72,7 +72,7 @@ pub(super) async fn run<A: Answer>(
     let mut draining = pin!(reached(stage.clone(), Stage::Draining));
     let mut closing = pin!(reached(stage.clone(), Stage::Closing));
     let mut listening = false;
-    let mut shutting_down = false;
+    let mut leaving: Option<Leaving> = None;
     let mut watch = Watch::new(&settings, &shared);
     let end = poll_fn(|cx| {
         if Pin::new(&mut connection).poll(cx).is_ready() {
@@ -82,14 +82,19 @@ pub(super) async fn run<A: Answer>(
         if !listening || stage.has_changed().unwrap_or(true) {
             listening = true;
             stage.mark_unchanged();
-            if !shutting_down && draining.as_mut().poll(cx).is_ready() {
-                shutting_down = true;
-                Pin::new(&mut connection).graceful_shutdown();
-                if Pin::new(&mut connection).poll(cx).is_ready() {
-                    return Poll::Ready(End::Closed);
-                }
+            if leaving.is_none() && draining.as_mut().poll(cx).is_ready() {
+                shared.leave();
+                leaving = Some(Leaving::begin(&settings));
             }
             if closing.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(End::Closed);
+            }
+        }
+        if let Some(leaving) = &mut leaving
+            && leaving.is_time(&shared, cx)
+        {
+            Pin::new(&mut connection).graceful_shutdown();
+            if Pin::new(&mut connection).poll(cx).is_ready() {
                 return Poll::Ready(End::Closed);
             }
         }
@@ -127,6 +132,26 @@ fn refusal(status: u16) -> Problem {
         414 => Problem::new(Code::HeadTooLarge, format!("the request's URL has more than {kib} KiB")),
         _ => Problem::new(Code::Malformed, "the head of the request is not HTTP/1.1")
             .hint("look at its first line and its lengths; this port speaks HTTP/1.1, not HTTPS"),
+    }
+}
+
+/// A connection of a worker that is to stop. One that waits for a request is not closed at once, for that may be on its
+/// way, and would be lost.
+struct Leaving {
+    told: bool,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Leaving {
+    fn begin(settings: &super::IngressSettings) -> Self {
+        Self { told: false, timer: Box::pin(sleep_until(Instant::now() + settings.last_request)) }
+    }
+
+    /// True once: when no further request is to be taken.
+    fn is_time(&mut self, shared: &Shared, cx: &mut Context<'_>) -> bool {
+        let is_time = !self.told && (shared.phase() == Phase::Busy || self.timer.as_mut().poll(cx).is_ready());
+        self.told |= is_time;
+        is_time
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) struct Shared {
     moved: AtomicBool,
     unread_body: AtomicBool,
     answer_unflushed: AtomicBool,
+    /// Whether the next answer is the last one here.
+    leaving: AtomicBool,
     /// The status hyper wanted to answer a head with that it could not read; 0 for none.
     refused: AtomicU16,
     /// The same connection once more, to be left with the parent.
@@ -46,6 +48,7 @@ impl Shared {
             moved: AtomicBool::new(false),
             unread_body: AtomicBool::new(false),
             answer_unflushed: AtomicBool::new(false),
+            leaving: AtomicBool::new(false),
             refused: AtomicU16::new(0),
             connection: connection.map(Arc::new),
         }
@@ -84,6 +87,16 @@ impl Shared {
     /// The body of a request was not read to its end: the connection cannot go on.
     pub(super) fn leave_body(&self) {
         self.unread_body.store(true, Relaxed);
+    }
+
+    /// The next answer is the last one.
+    pub(super) fn leave(&self) {
+        self.leaving.store(true, Relaxed);
+    }
+
+    /// Whether it is.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.load(Relaxed)
     }
 
     /// Whether bytes came or went since the last question.

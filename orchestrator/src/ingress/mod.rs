@@ -31,6 +31,7 @@ use crate::static_files::StaticFiles;
 use access::Access;
 use arc_swap::ArcSwap;
 use connection::Stage;
+use futures_util::future::join_all;
 use picloud_model::clock::Clock;
 use request_body::BodyBudget;
 use std::future::Future;
@@ -108,16 +109,24 @@ impl<A: Answer> Ingress<A> {
 
     /// Accepts connections until `drain` is done, then takes no new ones, finishes the requests under way (at most
     /// [`IngressSettings::drain`]) and returns.
-    pub async fn serve(self: Arc<Self>, listener: StdListener, drain: impl Future<Output = ()>) -> std::io::Result<()> {
-        listener.set_nonblocking(true)?;
-        let listener = TcpListener::from_std(listener)?;
+    pub async fn serve(
+        self: Arc<Self>,
+        listeners: Vec<StdListener>,
+        drain: impl Future<Output = ()>,
+    ) -> std::io::Result<()> {
+        let listening = |listener: StdListener| {
+            listener.set_nonblocking(true)?;
+            TcpListener::from_std(listener)
+        };
+        let listeners = listeners.into_iter().map(listening).collect::<std::io::Result<Vec<_>>>()?;
         let (stage, _) = watch::channel(Stage::Serving);
         let open = Arc::new(Semaphore::new(self.settings.connections_max as usize));
+        let accepting = listeners.iter().map(|listener| self.accept(listener, &stage, &open));
         tokio::select! {
-            () = self.accept(&listener, &stage, &open) => {}
+            _never = join_all(accepting) => {}
             () = drain => {}
         }
-        drop(listener);
+        drop(listeners);
         stage.send_replace(Stage::Draining);
         let closed = open.acquire_many(self.settings.connections_max);
         if tokio::time::timeout(self.settings.drain, closed).await.is_err() {

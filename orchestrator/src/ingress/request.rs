@@ -41,8 +41,11 @@ pub(super) async fn handle<A: Answer>(
     let had_body = body.is_some();
     let mut answer = answer(&ingress, &remote, &connection, &head, &mut body).await;
     // A body that was not read to its end would be taken for the next request.
-    if had_body && body.is_some() {
+    let is_body_left = had_body && body.is_some();
+    if is_body_left {
         connection.leave_body();
+    }
+    if is_body_left || connection.is_leaving() {
         answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     connection.end();

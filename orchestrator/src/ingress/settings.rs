@@ -23,6 +23,9 @@ pub struct IngressSettings {
     pub linger: Duration,
     /// For requests under way when the worker is to stop.
     pub drain: Duration,
+    /// For a request that is on its way then, on a connection that waits for one: it is answered before the connection
+    /// is closed.
+    pub last_request: Duration,
 }
 
 impl Default for IngressSettings {
@@ -37,6 +40,7 @@ impl Default for IngressSettings {
             bodies_bytes_max: 128 * 1024 * 1024,
             linger: Duration::from_secs(2),
             drain: Duration::from_secs(10),
+            last_request: Duration::from_millis(100),
         }
     }
 }

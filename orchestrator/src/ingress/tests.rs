@@ -236,7 +236,7 @@ fn site_of(app: AppSnapshot, settings: IngressSettings) -> Site {
     let listener = StdListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     let (drain, drained) = oneshot::channel();
-    let served = tokio::spawn(Arc::new(ingress).serve(listener, async move {
+    let served = tokio::spawn(Arc::new(ingress).serve(vec![listener], async move {
         let _told_or_gone = drained.await;
     }));
     Site { address, echo, counting, draining, drain, served }
@@ -574,6 +574,28 @@ async fn a_drain_finishes_what_is_under_way_and_takes_nothing_new() {
     site.echo.go.notify_one();
     let answer = read_all(&mut busy).await;
     assert!(status(&answer) == "200" && answer.contains("connection: close"), "{answer}");
+    timeout(TOO_LONG, site.served).await.expect("it returns").unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_is_on_its_way_when_a_drain_begins_is_answered() {
+    let never = Duration::from_secs(3600);
+    let site = site(IngressSettings { drain: never, last_request: never, ..IngressSettings::default() });
+    let mut unused = site.connect().await;
+    let mut idle = site.connect().await;
+    idle.write_all(b"GET /kitchen HTTP/1.1\r\nhost: pi\r\n\r\n").await.unwrap();
+    read_until(&mut idle, "1 []").await;
+    // One that is over tells that all before it were accepted.
+    let mut last = site.connect().await;
+    last.write_all(b"GET /kitchen HTTP/1.1\r\nhost: pi\r\nconnection: close\r\n\r\n").await.unwrap();
+    read_all(&mut last).await;
+    site.drain.send(()).unwrap();
+    while TcpStream::connect(site.address).await.is_ok() {}
+    for connection in [&mut unused, &mut idle] {
+        connection.write_all(b"GET /kitchen HTTP/1.1\r\nhost: pi\r\n\r\n").await.unwrap();
+        let answer = read_all(connection).await;
+        assert!(status(&answer) == "200" && answer.contains("connection: close"), "{answer}");
+    }
     timeout(TOO_LONG, site.served).await.expect("it returns").unwrap().unwrap();
 }
 

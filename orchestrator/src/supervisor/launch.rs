@@ -2,10 +2,11 @@
 //!
 //! Standard input is the channel and standard output the ingress socket, because those two the worker can take over
 //! without unsafe code; descriptor 3 is the in-flight file, which it opens through `/proc`. The places for its clients'
-//! connections come as a message over the channel, the first of all.
+//! connections come as a message over the channel, the first of all, and further ingress sockets with the second.
 
 use super::SupervisorConfig;
 use crate::inflight::InFlight;
+use crate::ingress_sockets;
 use crate::parking::{Parked, places};
 use crate::run::gate::UNDER_WAY_PER_RUN;
 use crate::worker::WorkerArguments;
@@ -34,13 +35,15 @@ pub(super) fn launch(config: &SupervisorConfig, announce_inline: bool) -> std::i
     let in_flight = InFlight::create(config.settings.concurrency as usize * UNDER_WAY_PER_RUN)?;
     let (parking, parked) = places(in_flight.slots());
     parking.hand_over(&ours)?;
-    let arguments = WorkerArguments { run_as: config.run_as, announce_inline };
+    let (ingress, more) = config.ingress.split_first().ok_or(std::io::ErrorKind::AddrNotAvailable)?;
+    ingress_sockets::hand_over(more, &ours)?;
+    let arguments = WorkerArguments { run_as: config.run_as, announce_inline, log_priorities: config.log_priorities };
     let mut command = Command::new(&config.executable);
     command
         .args(arguments.to_args())
         .env_clear()
         .stdin(Stdio::from(OwnedFd::from(theirs)))
-        .stdout(Stdio::from(OwnedFd::from(config.ingress.try_clone()?)))
+        .stdout(Stdio::from(OwnedFd::from(ingress.try_clone()?)))
         .stderr(Stdio::inherit())
         // Ctrl-C on the terminal is for the parent, which then drains the worker.
         .process_group(0)

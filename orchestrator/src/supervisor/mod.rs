@@ -12,6 +12,7 @@ pub(crate) use launch::IN_FLIGHT_FD;
 
 use crate::channel::FrameError;
 pub use crate::inflight::LostRun;
+pub use crate::ingress_sockets::INGRESSES_MAX;
 use nix::sys::socket::{Backlog, listen};
 use picloud_model::execution::Execution;
 use picloud_model::protocol::{
@@ -20,6 +21,7 @@ use picloud_model::protocol::{
 };
 use picloud_model::{AppId, Code, Problem};
 use session::{Ended, Session};
+pub use stand_in::answer_until;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -50,12 +52,14 @@ const BACKOFF_MAX: Duration = Duration::from_secs(5);
 pub struct SupervisorConfig {
     /// The program, started with the argument `worker`.
     pub executable: PathBuf,
-    /// Where scripts answer; bound already.
-    pub ingress: TcpListener,
+    /// Where scripts answer; bound already. At least one, and no more than [`INGRESSES_MAX`].
+    pub ingress: Vec<TcpListener>,
     /// What the worker is told first.
     pub settings: WorkerSettings,
     /// User and group to run scripts as; needs root. Where absent, root's workers become `nobody`.
     pub run_as: Option<(u32, u32)>,
+    /// Whether each line of the worker's log begins with its priority, as journald reads it.
+    pub log_priorities: bool,
 }
 
 /// Why the host could not make a snapshot.
@@ -146,7 +150,9 @@ impl Supervisor {
     /// Starts the first worker; returns once it answers requests from its first snapshot.
     pub async fn start(config: SupervisorConfig, host: Arc<dyn Host>) -> Result<Self, SupervisorError> {
         let backlog = Backlog::new(INGRESS_BACKLOG).expect("the backlog is within the kernel's range");
-        listen(&config.ingress, backlog).map_err(|errno| SupervisorError::Listen(errno.into()))?;
+        for ingress in &config.ingress {
+            listen(ingress, backlog).map_err(|errno| SupervisorError::Listen(errno.into()))?;
+        }
         let shared = Arc::new(Shared {
             config,
             host,
@@ -226,6 +232,23 @@ impl Supervisor {
     pub async fn count(&self) -> Option<RunsNow> {
         let State::Ready(session) = self.shared.state.borrow().clone() else { return None };
         tokio::time::timeout(COUNT_MAX, session.count()).await.ok()?
+    }
+
+    /// Whether a worker answers within that time, from the threads that serve requests; one that is being started again
+    /// has the time to come back. Why it does not, otherwise.
+    pub async fn answers(&self, within: Duration) -> Result<(), String> {
+        let answers = async {
+            loop {
+                let session = self.ready().await.map_err(|error| error.to_string())?;
+                match session.count().await {
+                    Some(_runs) => return Ok(()),
+                    None => session.gone().await,
+                }
+            }
+        };
+        let waited = tokio::time::timeout(within, answers).await;
+        waited
+            .unwrap_or_else(|_elapsed| Err(format!("it was asked and said nothing for {:.1} s", within.as_secs_f64())))
     }
 
     /// Lets the runs under way end, then ends the worker; returns once it is gone.

@@ -18,6 +18,14 @@ pub(crate) fn check(args: &[String]) -> ExitCode {
     if std::net::TcpStream::connect(&args[0]).is_ok() {
         crate::print("connected\n");
     }
+    // A service may be forbidden to leave the network's namespace: then no socket is made at all.
+    match std::net::UdpSocket::bind("127.0.0.1:0") {
+        Ok(_made) => crate::print("made a socket\n"),
+        Err(error) => crate::print(&format!("no socket: {error}\n")),
+    }
+    if std::process::Command::new("/bin/true").status().is_ok() {
+        crate::print("ran a program\n");
+    }
     if nix::unistd::geteuid().is_root() && nix::unistd::setuid(nix::unistd::Uid::from_raw(0)).is_ok() {
         crate::print("is root\n");
     }
@@ -36,6 +44,8 @@ pub(crate) async fn a_worker_can_open_no_file_and_reach_no_network() {
     let refused = |what: &str| said.contains(&format!("unconfined: {what}"));
     assert!(said.ends_with("core 0\n"), "{said}");
     // A kernel may lack a means, but then the worker must have said so.
+    assert!(!said.contains("made a socket") || refused("system calls"), "{said}");
+    assert!(!said.contains("ran a program") || refused("system calls"), "{said}");
     assert!(!said.contains("connected") || (refused("network") && refused("files")), "{said}");
     assert!(!said.contains("opened a file") || refused("files"), "{said}");
     assert!(!said.contains("is root") || refused("user"), "{said}");

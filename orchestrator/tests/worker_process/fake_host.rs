@@ -302,7 +302,7 @@ pub(crate) async fn supervise(
     let ingress = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = ingress.local_addr().unwrap();
     let settings = WorkerSettings { node: "here".to_owned(), concurrency: CONCURRENCY, module_cache_entries: 16 };
-    let config = SupervisorConfig { executable, ingress, settings, run_as: None };
+    let config = SupervisorConfig { executable, ingress: vec![ingress], settings, run_as: None, log_priorities: false };
     let host: Arc<FakeHost> = Arc::clone(host);
     (Supervisor::start(config, host).await, address)
 }

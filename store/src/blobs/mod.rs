@@ -6,6 +6,7 @@
 //! tmp/UUID           what is being written
 //! aa/bb/UUID         whole blobs; aa and bb are the last two bytes of the id
 //! database           the id of the database that has the rows
+//! held               which blobs copies of the store need, and until when
 //! ```
 //!
 //! On its way a blob is temp, synced, renamed, its folder synced; then somebody makes a row of it. So a row's bytes are
@@ -15,6 +16,7 @@
 mod chain;
 mod disk;
 mod error;
+mod hold;
 mod lock;
 mod owner;
 mod reader;
@@ -24,6 +26,7 @@ mod writer;
 
 pub use disk::Reserve;
 pub use error::BlobError;
+pub use hold::Held;
 pub use owner::OwnerError;
 pub use reader::BlobReader;
 pub use steps::{Step, Steps};
@@ -131,7 +134,7 @@ impl Blobs {
     }
 
     /// Removes a blob that has no row; answers whether it is gone now. Where somebody copies all of them, it is left to a
-    /// later sweep.
+    /// later sweep; and one that a copy of the store needs stays.
     pub async fn remove(&self, id: Uuid) -> Result<bool, BlobError> {
         let Ok(nobody_copies) = Arc::clone(&self.0.kept).try_write_owned() else {
             self.look_again_at(id);
@@ -150,6 +153,9 @@ impl Blobs {
         let blobs = self.clone();
         blocking(move || {
             let path = blobs.path(id);
+            if blobs.is_held(&path)? {
+                return Ok(false);
+            }
             blobs.step(Step::Removing)?;
             let removed = match std::fs::remove_file(&path) {
                 Err(error) if error.kind() == ErrorKind::NotFound => false,

@@ -20,7 +20,7 @@ pub(crate) use value::{Kind, Row, Value};
 
 use crate::postgres::{PgSide, masked};
 use crate::sqlite::tables;
-use copy::verify;
+pub(crate) use copy::verify;
 use folder::{FolderSource, FolderTarget};
 use picloud_model::hash::ContentHash;
 use std::path::PathBuf;

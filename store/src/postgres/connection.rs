@@ -67,9 +67,11 @@ impl Address {
         OpenError::Unreachable { shown: self.shown.clone(), source: Box::new(error) }
     }
 
-    /// For the one connection that changes the schema, for which no statement takes too long.
+    /// For the one connection that changes the schema, for which no statement takes too long. Its name is not that of an
+    /// appliance at work.
     pub(super) fn pool_to_migrate(&self) -> PgPool {
-        let options = self.options.clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]);
+        let patient = [("statement_timeout", "0"), ("lock_timeout", "0"), ("idle_in_transaction_session_timeout", "0")];
+        let options = self.options.clone().application_name("upgrade of picloud").options(patient);
         Self { options, shown: String::new() }.pool(1)
     }
 

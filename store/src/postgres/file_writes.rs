@@ -6,7 +6,9 @@ use super::emit::emit;
 use super::error::JobResult;
 use super::file_rows::file_locked;
 use super::transaction::Tx;
-use crate::file_rules::{changed, check, event_body, made, new_total, pieces_bytes, shown, stored_size, told};
+use crate::file_rules::{
+    changed, check, event_body, id_taken, made, new_total, pieces_bytes, shown, stored_size, told,
+};
 use crate::matching::Happened;
 use crate::{FileChange, FileExpected, FileWithBlob, FileWrite, StoredBlob};
 use picloud_model::audit::Act;
@@ -26,10 +28,11 @@ pub(super) struct Of<'a> {
 pub(super) async fn create(tx: &mut Tx<'_>, of: &Of<'_>, write: &FileWrite) -> JobResult<File> {
     resize(tx, of.app, 0, write.blob.size_bytes, write.quota_bytes).await?;
     let made = made(write, draw_version(tx).await?, of.cause.at);
-    sqlx::query(
+    let inserted = sqlx::query(
         "INSERT INTO files (app_id, id, collection, name, content_type, size_bytes, sha256, pieces, blob_id, version,
                             created_at, updated_at, metadata)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12)",
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12)
+         ON CONFLICT (app_id, id) DO NOTHING",
     )
     .bind(of.app.0)
     .bind(made.id.0.into_bytes())
@@ -45,6 +48,9 @@ pub(super) async fn create(tx: &mut Tx<'_>, of: &Of<'_>, write: &FileWrite) -> J
     .bind(&made.metadata)
     .execute(tx.conn())
     .await?;
+    if inserted.rows_affected() == 0 {
+        return Err(id_taken(made.id).into());
+    }
     tell(tx, of, None, Some(&made)).await?;
     Ok(made)
 }

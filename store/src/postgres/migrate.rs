@@ -4,7 +4,7 @@
 
 use super::connection::Address;
 use crate::OpenError;
-use sqlx::{PgPool, SqlStr};
+use sqlx::{Connection as _, PgConnection, SqlStr};
 use sqlx_core::migrate::{Migration, MigrationType, Migrator};
 use std::borrow::Cow;
 
@@ -15,36 +15,55 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "cluster", include_str!("../../../migrations/postgres/V004__cluster.sql")),
 ];
 
-/// Brings the database to this program's schema; refuses one of a newer program, and one made with other migrations.
-pub(super) async fn migrate(pool: &PgPool, address: &Address) -> Result<(), OpenError> {
-    let (found, known) = schema(pool, address).await?;
-    // The runner locks and reads; a start that has nothing to do does nothing.
+/// The schemas of the two SQLite files that hold what a database of each schema holds, by its number: the data's, and the
+/// history's where the database has a history already. A line for each migration above.
+const FILES: &[(i64, Option<i64>)] = &[(1, None), (2, None), (3, None), (4, Some(3))];
+
+/// Those of a database with the schema `found`.
+pub(super) fn files_of(found: i64) -> (i64, Option<i64>) {
+    let at = usize::try_from(found - 1).unwrap_or(usize::MAX);
+    FILES.get(at).copied().expect("a schema that was found to be known has its line")
+}
+
+/// Makes a database that has no schema this program's; refuses what [`schema`] refuses.
+pub(super) async fn migrate(address: &Address) -> Result<(), OpenError> {
+    // However long that takes.
+    let patient = address.pool_to_migrate();
+    let mut conn = patient.acquire().await.map_err(|error| address.unreachable(error))?;
+    let (found, known) = schema(&mut conn, address).await?;
     if found < known {
-        let unusable = |error| OpenError::Unusable { path: address.shown.clone().into(), source: Box::new(error) };
-        // However long that takes, and however long another appliance that is at it.
-        let patient = address.pool_to_migrate();
-        migrator().run(&patient).await.map_err(unusable)?;
-        patient.close().await;
+        run(&mut conn, address, known).await?;
     }
+    drop(conn);
+    patient.close().await;
     Ok(())
 }
 
+/// Brings the schema to `version`, in one transaction.
+pub(super) async fn run(conn: &mut PgConnection, address: &Address, version: i64) -> Result<(), OpenError> {
+    let unusable = |source| OpenError::Unusable { path: address.shown.clone().into(), source };
+    let mut sql = conn.begin().await.map_err(|error| unusable(Box::new(error)))?;
+    migrator().run_direct(Some(version), &mut *sql, false).await.map_err(|error| unusable(Box::new(error)))?;
+    sql.commit().await.map_err(|error| unusable(Box::new(error)))
+}
+
 /// Refuses a database that is not of this program's schema, and leaves it as it is.
-pub(super) async fn check(pool: &PgPool, address: &Address) -> Result<(), OpenError> {
-    let (found, known) = schema(pool, address).await?;
+pub(super) async fn check(conn: &mut PgConnection, address: &Address) -> Result<(), OpenError> {
+    let (found, known) = schema(conn, address).await?;
     if found < known {
         return Err(OpenError::Older { path: address.shown.clone().into(), found, known });
     }
     Ok(())
 }
 
-/// The schema of the database (0: it has none) and the newest one there is. Refuses what `migrate` refuses.
-pub(super) async fn schema(pool: &PgPool, address: &Address) -> Result<(i64, i64), OpenError> {
+/// The schema of the database (0: it has none) and the newest one there is. Refuses one of a newer program, and one made with other
+/// migrations.
+pub(super) async fn schema(conn: &mut PgConnection, address: &Address) -> Result<(i64, i64), OpenError> {
     let shown = || address.shown.clone();
     let unusable = |source| OpenError::Unusable { path: shown().into(), source };
     let migrator = migrator();
     let known = MIGRATIONS.last().map_or(0, |(version, ..)| *version);
-    let applied = applied(pool).await.map_err(|error| unusable(Box::new(error)))?;
+    let applied = applied(conn).await.map_err(|error| unusable(Box::new(error)))?;
     let found = applied.last().map_or(0, |(version, ..)| *version);
     if found > known {
         return Err(OpenError::Newer { path: shown().into(), found, known });
@@ -67,10 +86,11 @@ fn migrator() -> Migrator {
 }
 
 /// Version, name and checksum of what was applied, by version.
-async fn applied(pool: &PgPool) -> sqlx::Result<Vec<(i64, String, Vec<u8>)>> {
-    let there: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(pool).await?;
+async fn applied(conn: &mut PgConnection) -> sqlx::Result<Vec<(i64, String, Vec<u8>)>> {
+    let there: bool =
+        sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL").fetch_one(&mut *conn).await?;
     if !there {
         return Ok(Vec::new());
     }
-    sqlx::query_as("SELECT version, description, checksum FROM _sqlx_migrations ORDER BY version").fetch_all(pool).await
+    sqlx::query_as("SELECT version, description, checksum FROM _sqlx_migrations ORDER BY version").fetch_all(conn).await
 }

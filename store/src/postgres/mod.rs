@@ -10,6 +10,7 @@ mod attention;
 mod audit;
 mod audit_rows;
 mod backup;
+mod before_upgrade;
 mod changes;
 mod claiming;
 mod claims;
@@ -64,7 +65,9 @@ mod version_pruning;
 
 use crate::data_dir::DataDirLock;
 use crate::{OpenError, OpenSettings};
+pub(crate) use before_upgrade::look;
 pub(crate) use connection::{Address, masked};
+use picloud_model::clock::Clock;
 use signals::Signals;
 use sqlx::PgPool;
 use std::sync::Arc;
@@ -102,11 +105,16 @@ struct KeptMax {
 
 impl PgStore {
     /// Connects, brings the schema up to date, and begins to listen.
-    pub(crate) async fn open(settings: &OpenSettings, database_url: &str) -> Result<Self, OpenError> {
+    pub(crate) async fn open(
+        settings: &OpenSettings,
+        database_url: &str,
+        clock: &dyn Clock,
+    ) -> Result<Self, OpenError> {
         let address = Address::parse(database_url)?;
         let lock = DataDirLock::take(&settings.data_dir)?;
+        let gate = before_upgrade::Gate::pass(settings, &address, clock.now_ms()).await?;
         let pool = connection::connect(&address).await?;
-        migrate::migrate(&pool, &address).await?;
+        gate.leave().await;
         let instance = Uuid::now_v7();
         let signals = Arc::new(Signals::default());
         let listener = listener::Listener::start(&address, instance, signals.clone(), &pool).await?;

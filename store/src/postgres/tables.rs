@@ -31,14 +31,17 @@ impl PgSide {
     /// The database at `url`, which nobody else uses; refuses one without a store.
     pub(crate) async fn read_alone(url: &str) -> Result<Self, MigrateError> {
         let (address, pool) = connect_alone(url).await?;
-        if migrate::schema(&pool, &address).await?.0 == 0 {
+        let mut conn = pool.acquire().await.map_err(|error| address.unreachable(error))?;
+        if migrate::schema(&mut conn, &address).await?.0 == 0 {
             return Err(MigrateError::NoStore(StorePlace::Url(url.to_owned())));
         }
-        migrate::check(&pool, &address).await?;
+        migrate::check(&mut conn, &address).await?;
+        drop(conn);
         Self::begin_to_read(&pool).await.map_err(|error| address.unreachable(error).into())
     }
 
-    async fn begin_to_read(pool: &sqlx::PgPool) -> sqlx::Result<Self> {
+    /// The database of the pool, at this moment.
+    pub(super) async fn begin_to_read(pool: &sqlx::PgPool) -> sqlx::Result<Self> {
         let mut sql = pool.begin_with("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
         sqlx::raw_sql(NO_TIMEOUTS).execute(&mut *sql).await?;
         Ok(Self { sql, writes: false })
@@ -47,10 +50,12 @@ impl PgSide {
     /// The database at `url`, which nobody else uses, to be written: made a store where it is none.
     pub(crate) async fn write(url: &str, tables: &[Table]) -> Result<Self, MigrateError> {
         let (address, pool) = connect_alone(url).await?;
-        match migrate::schema(&pool, &address).await?.0 {
-            0 => migrate::migrate(&pool, &address).await?,
-            _ => migrate::check(&pool, &address).await?,
+        let mut conn = pool.acquire().await.map_err(|error| address.unreachable(error))?;
+        match migrate::schema(&mut conn, &address).await?.0 {
+            0 => migrate::migrate(&address).await?,
+            _ => migrate::check(&mut conn, &address).await?,
         }
+        drop(conn);
         let begun = async {
             let mut sql = pool.begin().await?;
             sqlx::raw_sql(NO_TIMEOUTS).execute(&mut *sql).await?;
@@ -67,7 +72,10 @@ impl PgSide {
     async fn reserved(&mut self, table: &Table, rows: &mut [Row]) -> SideResult<()> {
         let Some([name, reserved]) = columns_at(table, ["name", "reserved"]) else { return Ok(()) };
         for row in rows {
-            if let (Some(sequence), Value::Integer(stored)) = (sequence_of(&row[name]), row[reserved].clone()) {
+            if let (Some(sequence), Value::Integer(stored)) = (sequence_of(&row[name]), row[reserved].clone())
+                // A database of an older schema counted in the table.
+                && is_there(&mut self.sql, sequence).await?
+            {
                 row[reserved] = Value::Integer(stored.max(given_out(&mut self.sql, sequence).await?));
             }
         }
@@ -112,6 +120,10 @@ fn columns_at<const N: usize>(table: &Table, names: [&str; N]) -> Option<[usize;
 fn sequence_of(name: &Value) -> Option<&'static str> {
     let Value::Text(name) = name else { return None };
     SEQUENCES.iter().find(|(kept_as, _sequence)| kept_as == name).map(|(_kept_as, sequence)| *sequence)
+}
+
+async fn is_there(conn: &mut PgConnection, sequence: &str) -> SideResult<bool> {
+    Ok(sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL").bind(sequence).fetch_one(conn).await?)
 }
 
 /// The highest number that a sequence may have given out.

@@ -33,7 +33,7 @@ impl Backup for SqliteStore {
 
 /// Copies one file as it is at one moment, without its free pages, on a connection of its own: a reader, for whom no
 /// writer waits. While it reads, the log cannot be begun anew and grows by what is written.
-fn copy(from: &Path, to: &Path, database: Database) -> Result<String> {
+pub(super) fn copy(from: &Path, to: &Path, database: Database) -> Result<String> {
     let name = database.file_name();
     let file = to.join(name);
     let conn = open_reader(&from.join(name)).map_err(backend)?;

@@ -7,7 +7,9 @@ use super::emit::emit;
 use super::error::JobResult;
 use super::file_rows::file;
 use super::files::files_bytes;
-use crate::file_rules::{changed, check, event_body, made, new_total, pieces_bytes, shown, stored_size, told};
+use crate::file_rules::{
+    changed, check, event_body, id_taken, made, new_total, pieces_bytes, shown, stored_size, told,
+};
 use crate::matching::Happened;
 use crate::{FileChange, FileExpected, FileWithBlob, FileWrite, StoredBlob};
 use picloud_model::audit::Act;
@@ -37,9 +39,10 @@ pub(super) fn create(
     let mut insert = tx.conn.prepare_cached(
         "INSERT INTO files (app_id, id, collection, name, content_type, size_bytes, sha256, pieces, blob_id, version,
                             created_at, updated_at, metadata)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11, ?12)
+         ON CONFLICT (app_id, id) DO NOTHING",
     )?;
-    insert.execute(params![
+    let inserted = insert.execute(params![
         app.0,
         made.id.0.into_bytes(),
         write.collection,
@@ -53,6 +56,9 @@ pub(super) fn create(
         cause.at,
         made.metadata
     ])?;
+    if inserted == 0 {
+        return Err(id_taken(made.id).into());
+    }
     tell(tx, &Of { app, collection: &write.collection, cause, act }, None, Some(&made))?;
     Ok(made)
 }

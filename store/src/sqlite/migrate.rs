@@ -4,7 +4,7 @@
 
 use super::connection::{Database, open_error};
 use crate::OpenError;
-use refinery::{Migration, Runner};
+use refinery::{Migration, Runner, Target};
 use rusqlite::{Connection, OptionalExtension as _};
 use std::path::Path;
 
@@ -21,35 +21,61 @@ const HISTORY: &[(&str, &str)] = &[
     ("V003__causes", include_str!("../../../migrations/sqlite/history/V003__causes.sql")),
 ];
 
-/// Brings the file to this program's schema; refuses one of a newer program, and one made with other migrations.
+/// Brings the file to this program's schema, in one transaction; refuses one of a newer program, and one made with other
+/// migrations.
 pub(super) fn migrate(conn: &mut Connection, database: Database, path: &Path) -> Result<(), OpenError> {
-    let (migrations, found, known) = compare(conn, database, path)?;
+    let (_migrations, _found, known) = compare(conn, database, path)?;
+    migrate_to(conn, database, path, known)
+}
+
+/// The same, up to the schema `version`: what an older program's store is.
+pub(crate) fn migrate_to(
+    conn: &mut Connection,
+    database: Database,
+    path: &Path,
+    version: i64,
+) -> Result<(), OpenError> {
+    let (migrations, found, _known) = compare(conn, database, path)?;
     // The runner would look at its own table again; a start that has nothing to do does nothing.
-    if found < known {
-        Runner::new(&migrations).run(conn).map_err(|error| migration_error(error, path))?;
+    if found < version {
+        let target = Target::Version(i32::try_from(version).expect("numbers of migrations are small"));
+        let runner = Runner::new(&migrations).set_target(target).set_grouped(true);
+        runner.run(conn).map_err(|error| migration_error(error, path))?;
     }
     Ok(())
 }
 
-/// Refuses a file that is not of this program's schema, and leaves it as it is.
-pub(super) fn check(conn: &Connection, database: Database, path: &Path) -> Result<(), OpenError> {
-    let (_migrations, found, known) = compare(conn, database, path)?;
-    if found < known {
-        return Err(OpenError::Older { path: path.to_owned(), found, known });
+/// The schema of the file, and the newest one there is. Refuses what [`migrate`] refuses.
+pub(super) fn versions(conn: &Connection, database: Database, path: &Path) -> Result<(i64, i64), OpenError> {
+    compare(conn, database, path).map(|(_migrations, found, known)| (found, known))
+}
+
+/// The newest schema there is.
+pub(crate) fn newest(database: Database) -> i64 {
+    i64::try_from(files_of(database).len()).unwrap_or(i64::MAX)
+}
+
+/// The schema of a file of any program, newer ones too; 0 where it has none.
+pub(crate) fn schema_of_file(conn: &Connection) -> rusqlite::Result<i64> {
+    Ok(applied(conn)?.last().map_or(0, |(version, _name, _checksum)| *version))
+}
+
+fn files_of(database: Database) -> &'static [(&'static str, &'static str)] {
+    match database {
+        Database::Data => DATA,
+        Database::History => HISTORY,
     }
-    Ok(())
 }
 
 /// This program's migrations, the schema of the file, and the newest one there is. Refuses what `migrate` refuses.
 fn compare(conn: &Connection, database: Database, path: &Path) -> Result<(Vec<Migration>, i64, i64), OpenError> {
     let sql = |error| open_error(error, path);
     let unusable = |error: refinery::Error| OpenError::Unusable { path: path.to_owned(), source: Box::new(error) };
-    let files = match database {
-        Database::Data => DATA,
-        Database::History => HISTORY,
-    };
-    let migrations: Vec<Migration> =
-        files.iter().map(|(name, sql)| Migration::unapplied(name, sql)).collect::<Result<_, _>>().map_err(unusable)?;
+    let migrations: Vec<Migration> = files_of(database)
+        .iter()
+        .map(|(name, sql)| Migration::unapplied(name, sql))
+        .collect::<Result<_, _>>()
+        .map_err(unusable)?;
     let known = migrations.last().map_or(0, |last| i64::from(last.version()));
     let applied = applied(conn).map_err(sql)?;
     let found = applied.last().map_or(0, |(version, _, _)| *version);

@@ -10,6 +10,7 @@ mod attention;
 mod audit;
 mod audit_rows;
 mod backup;
+mod before_upgrade;
 mod changes;
 mod claiming;
 mod claims;
@@ -65,9 +66,12 @@ mod waiting;
 mod writer;
 
 use crate::audit_shown;
-pub(crate) use tables::{SqliteSide, tables};
+pub(crate) use before_upgrade::Found;
+pub(crate) use migrate::schema_of_file;
+pub(crate) use tables::{SqliteSide, tables, tables_at};
 
 use crate::data_dir::{DataDirLock, keep_reserve, use_reserve};
+use crate::upgrade::{Step, Stop, done, go_on};
 use crate::{OpenError, OpenSettings, Result};
 use connection::Database;
 use error::JobResult;
@@ -82,6 +86,16 @@ use writer::{Tx, Undo, Writer};
 
 /// The names of both files: the data's, and the history's.
 pub(crate) const DATABASE_FILES: [&str; 2] = [Database::Data.file_name(), Database::History.file_name()];
+
+/// The newest schemas there are.
+pub(crate) fn known() -> crate::upgrade::Schema {
+    crate::upgrade::Schema { data: newest_schema(), history: migrate::newest(Database::History) }
+}
+
+/// The newest schema of the data.
+pub(crate) fn newest_schema() -> i64 {
+    migrate::newest(Database::Data)
+}
 
 /// Threads that read: one a core within these bounds.
 const READERS_MIN: usize = 2;
@@ -115,10 +129,15 @@ pub(crate) struct SqliteStore {
 impl SqliteStore {
     /// Opens both files, making and migrating them. Blocks.
     pub(crate) fn open(settings: &OpenSettings, clock: &dyn Clock) -> Result<Self, OpenError> {
+        Self::open_with(settings, clock, &go_on)
+    }
+
+    /// The same with somebody who sees each step of an upgrade, and may end it there.
+    pub(crate) fn open_with(settings: &OpenSettings, clock: &dyn Clock, stop: Stop<'_>) -> Result<Self, OpenError> {
         let dir = &settings.data_dir;
         let lock = DataDirLock::take(dir)?;
-        let files = match Files::open(settings, clock) {
-            Err(OpenError::Full { .. }) if use_reserve(dir) => Files::open(settings, clock)?,
+        let files = match Files::open(settings, clock, stop) {
+            Err(OpenError::Full { .. }) if use_reserve(dir) => Files::open(settings, clock, stop)?,
             opened => opened?,
         };
         keep_reserve(dir);
@@ -165,15 +184,18 @@ struct Files {
 }
 
 impl Files {
-    fn open(settings: &OpenSettings, clock: &dyn Clock) -> Result<Self, OpenError> {
+    fn open(settings: &OpenSettings, clock: &dyn Clock, stop: Stop<'_>) -> Result<Self, OpenError> {
+        before_upgrade::copy_if_older(&settings.data_dir, clock.now_ms(), stop)?;
         let path = settings.data_dir.join(Database::Data.file_name());
         let mut writer = connection::open_writer(&path, Database::Data, settings.data_bytes_max)?;
         migrate::migrate(&mut writer, Database::Data, &path)?;
+        done(stop, Step::DataMigrated, &path)?;
         let memory = Memory::load(&writer, settings).map_err(|error| connection::open_error(error, &path))?;
         let cores = std::thread::available_parallelism().map_or(READERS_MIN, usize::from);
         let readers = (0..cores.clamp(READERS_MIN, READERS_MAX)).map(|_number| connection::open_reader(&path));
         let readers = readers.collect::<Result<_, _>>()?;
         let history = History::open(settings, clock)?;
+        done(stop, Step::HistoryMigrated, &path)?;
         Ok(Self { writer, memory, readers, history })
     }
 }

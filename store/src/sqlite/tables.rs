@@ -1,7 +1,7 @@
 //! What the tables of both files are, out of their schema, and their rows for the copier of stores.
 
 use super::connection::{Database, open_reader, open_writer};
-use super::migrate::migrate;
+use super::migrate::{migrate_to, newest};
 use crate::OpenError;
 use crate::migrate_store::{Column, Kind, Part, Row, Side, SideError, SideResult, Table, Value};
 use async_trait::async_trait;
@@ -15,12 +15,19 @@ const NOT_OURS: &str = "name NOT LIKE 'sqlite_%' AND name <> 'refinery_schema_hi
 
 /// All tables of both files, each behind those that it refers to: read from the schema that a new store would have.
 pub(crate) fn tables() -> Result<Vec<Table>, OpenError> {
+    tables_at(newest(Database::Data), Some(newest(Database::History)))
+}
+
+/// The same of an older program's schema; without a history where there was none.
+pub(crate) fn tables_at(data: i64, history: Option<i64>) -> Result<Vec<Table>, OpenError> {
     let nowhere = Path::new(":memory:");
     let unusable = |error: rusqlite::Error| OpenError::Unusable { path: nowhere.to_owned(), source: Box::new(error) };
     let mut tables = Vec::new();
-    for (database, part) in [(Database::Data, Part::Data), (Database::History, Part::History)] {
+    let parts = [(Database::Data, Part::Data, Some(data)), (Database::History, Part::History, history)];
+    for (database, part, version) in parts {
+        let Some(version) = version else { continue };
         let mut conn = Connection::open_in_memory().map_err(unusable)?;
-        migrate(&mut conn, database, nowhere)?;
+        migrate_to(&mut conn, database, nowhere, version)?;
         tables.extend(in_order(&conn, part).map_err(unusable)?);
     }
     Ok(tables)
@@ -154,29 +161,43 @@ impl Conns {
 impl SqliteSide {
     /// Makes new files in `dir` and begins to write into them. Blocks.
     pub(crate) fn make(dir: &Path) -> Result<Self, OpenError> {
-        let make = |database: Database| {
+        Self::make_at(dir, newest(Database::Data), Some(newest(Database::History)))
+    }
+
+    /// The same with an older program's schema; without a history where there was none. Blocks.
+    pub(crate) fn make_at(dir: &Path, data: i64, history: Option<i64>) -> Result<Self, OpenError> {
+        let make = |database: Database, version: i64| {
             let path = dir.join(database.file_name());
             let mut conn = open_writer(&path, database, None)?;
-            migrate(&mut conn, database, &path)?;
+            migrate_to(&mut conn, database, &path, version)?;
             begin(&conn, &path)?;
             Ok::<_, OpenError>(conn)
         };
-        let (data, history) = (make(Database::Data)?, make(Database::History)?);
-        Ok(Self { conns: Some(Conns { data, history: Some(history) }) })
+        let data = make(Database::Data, data)?;
+        let history = history.map(|version| make(Database::History, version)).transpose()?;
+        Ok(Self { conns: Some(Conns { data, history }) })
     }
 
     /// Opens the files in `dir`, which nobody has open, for reading. Blocks.
     pub(crate) fn read(dir: &Path) -> Result<Self, OpenError> {
-        let open = |database: Database| {
+        let there = dir.join(Database::History.file_name()).exists();
+        Self::read_at(dir, newest(Database::Data), there.then(|| newest(Database::History)))
+    }
+
+    /// The same, which have an older program's schema. Blocks.
+    pub(crate) fn read_at(dir: &Path, data: i64, history: Option<i64>) -> Result<Self, OpenError> {
+        let open = |database: Database, known: i64| {
             let path = dir.join(database.file_name());
             let conn = open_reader(&path)?;
-            super::migrate::check(&conn, database, &path)?;
+            let (found, _newest) = super::migrate::versions(&conn, database, &path)?;
+            if found < known {
+                return Err(OpenError::Older { path, found, known });
+            }
             begin(&conn, &path)?;
             Ok::<_, OpenError>(conn)
         };
-        let data = open(Database::Data)?;
-        let there = dir.join(Database::History.file_name()).exists();
-        let history = there.then(|| open(Database::History)).transpose()?;
+        let data = open(Database::Data, data)?;
+        let history = history.map(|version| open(Database::History, version)).transpose()?;
         Ok(Self { conns: Some(Conns { data, history }) })
     }
 

@@ -20,6 +20,7 @@ mod shared;
 mod tampering;
 #[path = "../temp_pg/mod.rs"]
 mod temp_pg;
+mod upgrades;
 
 use picloud_model::clock::ManualClock;
 use picloud_store::{OpenError, OpenSettings, Store};

@@ -14,12 +14,14 @@ pub(crate) struct Place {
     pub(crate) thing: Option<String>,
     /// The line of a script, counting from 1.
     pub(crate) line: Option<usize>,
+    /// The request that the script is to be tried with: method and path.
+    pub(crate) request: Option<(String, String)>,
 }
 
 impl Place {
     /// A screen as it was left.
     pub(crate) fn of(screen: ScreenId) -> Self {
-        Self { screen, app: None, thing: None, line: None }
+        Self { screen, app: None, thing: None, line: None, request: None }
     }
 
     /// A screen for one app.
@@ -40,6 +42,13 @@ impl Place {
     #[must_use]
     pub(crate) fn line(mut self, line: usize) -> Self {
         self.line = Some(line);
+        self
+    }
+
+    /// To be tried there with this request.
+    #[must_use]
+    pub(crate) fn tried_with(mut self, method: impl Into<String>, path: impl Into<String>) -> Self {
+        self.request = Some((method.into(), path.into()));
         self
     }
 }

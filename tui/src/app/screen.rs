@@ -182,8 +182,8 @@ pub(crate) trait Screen {
         self.view(look, area, buf);
     }
 
-    /// Where the terminal's cursor is while typing.
-    fn cursor(&self, _area: Rect) -> Option<(u16, u16)> {
+    /// Where the terminal's cursor is while typing, in what [`Self::view`] or [`Self::view_zoomed`] drew.
+    fn cursor(&self, _area: Rect, _is_zoomed: bool) -> Option<(u16, u16)> {
         None
     }
 

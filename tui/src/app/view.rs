@@ -59,7 +59,7 @@ impl App {
         } else {
             screen.view(look, body, buf);
         }
-        if screen.is_typing() { screen.cursor(body) } else { None }
+        if screen.is_typing() { screen.cursor(body, self.is_zoomed) } else { None }
     }
 
     /// Everything that is shown, as text.

@@ -125,6 +125,7 @@ impl App {
 
     /// Makes changes that were answered for, or need no answer.
     pub(super) fn make(&mut self, screen: ScreenId, changes: Vec<Change>, effects: &mut Vec<Effect>) {
+        self.writes.begin_step();
         for change in changes {
             let request = change.request.clone();
             let id = self.writes.begin(screen, change);

@@ -1,15 +1,12 @@
 //! Following what an appliance tells, over lost connections.
 
 use super::Session;
-use crate::client::{Ask, Events};
+use crate::client::{Events, may_pass};
 use crate::failure::Failure;
 use crate::path::ApiPath;
-use http::{HeaderName, Method, header};
 use serde_json::Value;
 use std::time::Duration;
 
-/// The header that says where to go on.
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// How long until the first new attempt; each further wait is twice as long.
 const WAIT_MIN: Duration = Duration::from_secs(1);
 /// The longest wait between attempts.
@@ -34,7 +31,8 @@ pub(super) async fn follow(
     let mut is_first = true;
     let mut wait = WAIT_MIN;
     loop {
-        let lost = match open(session, &source).await {
+        let last_id = source.last_id.as_deref().filter(|_| source.resumes);
+        let lost = match session.client.events(source.path.clone(), last_id).await {
             Ok(mut events) => {
                 if !is_first {
                     session.output.note("connected again");
@@ -52,23 +50,6 @@ pub(super) async fn follow(
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(WAIT_MAX);
     }
-}
-
-/// Whether a later attempt may do better: the appliance is away or starting, rather than saying no.
-fn may_pass(failure: &Failure) -> bool {
-    match failure {
-        Failure::Unreachable { .. } => true,
-        Failure::Answered(problem) => problem.status == 429 || problem.status >= 500,
-        _ => false,
-    }
-}
-
-async fn open(session: &Session<'_>, source: &Source) -> Result<Events, Failure> {
-    let mut ask = Ask::new(Method::GET, source.path.clone()).header(header::ACCEPT, "text/event-stream");
-    if let Some(id) = source.last_id.as_ref().filter(|_| source.resumes) {
-        ask = ask.header(LAST_EVENT_ID, id);
-    }
-    Ok(Events::of(session.client.stream(ask).await?))
 }
 
 /// Reads until the connection is lost; answers why it was.

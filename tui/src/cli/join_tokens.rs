@@ -1,17 +1,20 @@
 //! `picloud join-tokens`: with which nodes join without anybody there to approve them.
 
-use super::keys::span_ms;
-use super::nodes::{label, labels_of};
 use super::show::time;
 use super::{PageArgs, Session};
 use crate::client::Ask;
 use crate::failure::Failure;
 use crate::path::ApiPath;
+use crate::words::{label, labels_text, span_ms};
 use clap::{Args, Subcommand};
 use http::Method;
 use picloud_model::join_token::{JoinToken, MadeJoinToken, NewJoinToken};
+use picloud_model::placement::Labels;
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+/// How long the token of a card holds.
+const CARD_HOLDS_MS: i64 = 7 * 24 * 60 * 60 * 1000;
 
 /// List, make and delete tokens that let nodes in without anybody there
 ///
@@ -77,6 +80,23 @@ impl JoinTokens {
     }
 }
 
+/// A token for one card, which may lie in a drawer for a few days.
+pub(super) async fn for_a_card(session: &Session<'_>, labels: Labels) -> Result<MadeJoinToken, Failure> {
+    let new = NewJoinToken { labels, expires_in_ms: Some(CARD_HOLDS_MS), uses: None };
+    let ask = Ask::new(Method::POST, ApiPath::new(&["join-tokens"])).json(&new);
+    let answer: Value = session.client.send(ask).await?.value()?;
+    MadeJoinToken::deserialize(&answer).map_err(|error| {
+        let hint = Some("picloud join-tokens list");
+        Failure::other(format!("a token was made, but the answer cannot be read: {error}"), hint)
+    })
+}
+
+/// Deletes a token that nobody will use.
+pub(super) async fn forget(session: &Session<'_>, id: i64) -> Result<(), Failure> {
+    let path = ApiPath::new(&["join-tokens", &id.to_string()]);
+    session.client.send(Ask::new(Method::DELETE, path)).await.map(drop)
+}
+
 /// The token alone on standard output, for `TOKEN=$(…)`.
 fn print_made(session: &Session<'_>, answer: &Value) -> Result<(), Failure> {
     if session.output.json {
@@ -99,7 +119,7 @@ const HEADINGS: [&str; 6] = ["id", "labels", "nodes left", "made by", "made", "g
 fn row(token: &JoinToken) -> Vec<String> {
     vec![
         token.id.to_string(),
-        labels_of(&token.labels),
+        labels_text(&token.labels),
         token.uses_left.to_string(),
         token.created_by.clone(),
         time(token.created_at),

@@ -5,11 +5,12 @@ use super::{PageArgs, Session};
 use crate::client::Ask;
 use crate::failure::Failure;
 use crate::path::ApiPath;
+use crate::words::{scope_text, span_ms};
 use clap::{Args, Subcommand};
 use http::Method;
 use picloud_model::clock::{Clock, SystemClock, UnixMs, rfc3339};
 use picloud_model::key::{ApiKey, CreatedKey, NewKey};
-use picloud_model::scope::Grant;
+use picloud_model::scope::{Grant, Scope};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -18,22 +19,20 @@ use serde_json::{Value, json};
 /// Whoever is not on the appliance itself shows a key. It is shown once, when it is made; the appliance keeps only
 /// its hash. Making one takes the admin socket, or a key with the scope instance:admin.
 #[derive(Args, Debug)]
-#[command(after_help = SCOPES)]
+#[command(after_help = scopes_help())]
 pub(crate) struct Keys {
     #[command(subcommand)]
     verb: Verb,
 }
 
-const SCOPES: &str = "\
-Scopes:
-  script:read     scripts, routes, stored values, runs and logs: read
-  script:write    the same: write; and run scripts
-  invoke          call routes with auth = \"key\"
-  app:admin       apps: create, change, delete, deploy; their secrets
-  node:read       the state of the appliance, and its metrics
-  node:admin      nodes: approve, drain, label, remove
-  instance:admin  keys, audit log, backup
-The first four can be given for single apps: script:read@kitchen,garden, or with --app-only";
+/// Every scope with what it allows.
+fn scopes_help() -> String {
+    let mut help = "Scopes:\n".to_owned();
+    for scope in Scope::ALL {
+        help += &format!("  {:<16}{}\n", scope.as_str(), scope_text(*scope));
+    }
+    help + "The first four can be given for single apps: script:read@kitchen,garden, or with --app-only"
+}
 
 #[derive(Subcommand, Debug)]
 enum Verb {
@@ -151,13 +150,6 @@ fn row(key: &ApiKey) -> Vec<String> {
         key.expires_at.map_or_else(|| "never".to_owned(), time),
         key.last_used_at.map_or_else(|| "never".to_owned(), time),
     ]
-}
-
-/// Reads `90d`.
-pub(super) fn span_ms(text: &str) -> Option<i64> {
-    const UNITS: [(char, i64); 5] = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400), ('w', 604_800)];
-    let (number, seconds) = UNITS.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(*unit)?, seconds)))?;
-    Some(i64::from(number.parse::<u32>().ok()?) * seconds * 1_000)
 }
 
 /// Reads `90d` or RFC 3339.

@@ -11,11 +11,13 @@ mod cluster;
 mod completions;
 mod dead_letters;
 mod deploy;
+mod doctor;
 mod edit;
 mod env;
 mod executions;
 mod export;
 mod files;
+mod flash;
 mod follow;
 mod init;
 mod join_tokens;
@@ -28,6 +30,7 @@ mod made_up;
 mod man;
 mod metrics;
 mod modules;
+mod node_upgrade;
 mod nodes;
 mod publish;
 mod routes;
@@ -38,6 +41,7 @@ mod secrets;
 mod show;
 mod source;
 mod status;
+mod support;
 mod timers;
 mod transfer;
 mod triggers;
@@ -100,9 +104,12 @@ pub(crate) enum Command {
     Nodes(nodes::Nodes),
     JoinTokens(join_tokens::JoinTokens),
     Cluster(cluster::Cluster),
+    Flash(Box<flash::Flash>),
     Keys(keys::Keys),
     Audit(audit::Audit),
     Backup(backup::Backup),
+    Doctor(doctor::Doctor),
+    SupportBundle(support::SupportBundle),
     Activity(activity::Activity),
     Status(status::Status),
     Metrics(metrics::Metrics),
@@ -122,6 +129,7 @@ impl Command {
         Ok(match self {
             Self::Init(command) => command.run(global.app.as_deref(), output),
             Self::Logout(command) => command.run(output),
+            Self::Flash(command) => return command.run_alone(output).map_err(Self::Flash),
             Self::Man(command) => command.run(output),
             Self::Completions(command) => {
                 command.run(output);
@@ -156,9 +164,12 @@ impl Command {
             Self::Nodes(command) => command.run(&session).await,
             Self::JoinTokens(command) => command.run(&session).await,
             Self::Cluster(command) => command.run(&session).await,
+            Self::Flash(command) => command.run(&session).await,
             Self::Keys(command) => command.run(&session).await,
             Self::Audit(command) => command.run(&session).await,
             Self::Backup(command) => command.run(&session).await,
+            Self::Doctor(command) => command.run(&session).await,
+            Self::SupportBundle(command) => command.run(&session).await,
             Self::Activity(command) => command.run(&session).await,
             Self::Status(command) => command.run(&session).await,
             Self::Metrics(command) => command.run(&session).await,
@@ -190,4 +201,21 @@ pub(crate) struct PageArgs {
     /// Where the last page ended, as it was printed there
     #[arg(long, value_name = "CURSOR")]
     cursor: Option<String>,
+}
+
+#[cfg(test)]
+#[path = "../../tests/support/documented.rs"]
+mod documented;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn every_command_that_the_documents_show_is_understood() {
+        let refused =
+            documented::refused_by("picloud", |words| Cli::command().try_get_matches_from(words).map(|_matches| ()));
+        assert!(refused.is_empty(), "\n{}", refused.join("\n"));
+    }
 }

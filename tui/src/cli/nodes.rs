@@ -1,23 +1,21 @@
 //! `picloud nodes`: the machines that run scripts, and those that ask to.
 
+use super::node_upgrade::{self, Upgrade};
 use super::show::time;
 use super::{PageArgs, Session};
 use crate::client::Ask;
 use crate::failure::Failure;
 use crate::path::ApiPath;
+use crate::words::{fingerprint_text, label, labels_text};
 use clap::{Args, Subcommand};
 use http::Method;
 use picloud_model::node::{ApproveInput, Node, NodePatch, NodeState};
-use picloud_model::placement::{Labels, check_label};
+use picloud_model::placement::Labels;
 use picloud_model::problem::Code;
 use serde_json::{Value, json};
 
 /// Digits of a whole fingerprint.
 const FINGERPRINT_DIGITS: usize = 64;
-/// Digits in a group of a fingerprint, as consoles show it.
-const GROUP_DIGITS: usize = 4;
-/// Groups that people compare.
-const GROUPS_SHOWN: usize = 8;
 
 /// See the machines that run scripts; let new ones in, label, drain, replace and remove them
 ///
@@ -87,6 +85,9 @@ Examples:
         /// Its name or id
         node: String,
     },
+    /// Install a new version on one node after the other, over ssh
+    #[command(after_help = node_upgrade::HELP)]
+    Upgrade(Upgrade),
     /// Let a node in that waits, with the name and labels of another, which is removed
     #[command(after_help = "Example:\n  picloud nodes replace garage raspberrypi       after garage got a new card")]
     Replace {
@@ -169,6 +170,7 @@ impl Nodes {
                 session.done(&answer, &format!("node {node} takes work again"));
                 Ok(())
             }
+            Some(Verb::Upgrade(upgrade)) => upgrade.run(session).await,
             Some(Verb::Replace { old, new, compared }) => replace(session, &old, &new, &compared).await,
             Some(Verb::Delete { node, yes }) => {
                 if !yes {
@@ -225,12 +227,12 @@ async fn compare(
         let has = digits_of(seen.fingerprint.as_deref().unwrap_or_default());
         let wanted = digits_of(wanted);
         if wanted.is_empty() || !has.starts_with(&wanted) {
-            let has = groups_of(&has);
+            let has = fingerprint_text(&has);
             let hint = "compare with `picloud-node status` on that machine; nothing was done";
             return Err(Failure::other(format!("{} has another fingerprint: {has}", seen.name), Some(hint)));
         }
     } else if !yes && seen.state == NodeState::Waiting {
-        let shown = groups_of(&digits_of(seen.fingerprint.as_deref().unwrap_or_default()));
+        let shown = fingerprint_text(seen.fingerprint.as_deref().unwrap_or_default());
         let at = seen.urls.first().map(|url| format!(" at {url}")).unwrap_or_default();
         let name = &seen.name;
         session.output.confirm(&format!(
@@ -260,7 +262,7 @@ async fn relabel(session: &Session<'_>, name: &str, changes: &[String]) -> Resul
     // What was read is what is changed: somebody else's label must not be lost.
     let ask = Ask::new(Method::PATCH, path_of(name)).if_match(Some(node.revision_of_record)).json(&patch);
     let answer: Value = session.client.send(ask).await?.value()?;
-    let shown = if labels.is_empty() { "no labels of yours".to_owned() } else { labels_of(&labels) };
+    let shown = if labels.is_empty() { "no labels of yours".to_owned() } else { labels_text(&labels) };
     session.done(&answer, &format!("node {name} has {shown}"));
     Ok(())
 }
@@ -285,29 +287,6 @@ fn digits_of(fingerprint: &str) -> String {
     if digits.bytes().all(|byte| byte.is_ascii_hexdigit()) { digits } else { String::new() }
 }
 
-/// `3f2a 91bc …`, as much of it as people compare.
-fn groups_of(digits: &str) -> String {
-    let digits: Vec<char> = digits.chars().collect();
-    let groups = digits.chunks(GROUP_DIGITS).take(GROUPS_SHOWN);
-    groups.map(|group| group.iter().collect::<String>()).collect::<Vec<_>>().join(" ")
-}
-
-/// `camera, room=garage`
-pub(super) fn labels_of(labels: &Labels) -> String {
-    let shown = labels.iter().map(|(name, value)| match value.as_str() {
-        "" => name.clone(),
-        value => format!("{name}={value}"),
-    });
-    shown.collect::<Vec<_>>().join(", ")
-}
-
-/// Reads `NAME` or `NAME=VALUE`.
-pub(super) fn label(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').unwrap_or((text, ""));
-    check_label(name, value)?;
-    Ok((name.to_owned(), value.to_owned()))
-}
-
 fn state(text: &str) -> Result<&'static str, String> {
     let known: Vec<&'static str> = NodeState::ALL.iter().map(|state| state.as_str()).collect();
     let found = known.iter().find(|state| **state == text);
@@ -328,7 +307,7 @@ async fn list(session: &Session<'_>, arguments: &ListArgs) -> Result<(), Failure
 fn row(node: &Node) -> Vec<String> {
     let is_waiting = node.state == NodeState::Waiting;
     let place = match (is_waiting, &node.fingerprint) {
-        (true, Some(fingerprint)) => groups_of(&digits_of(fingerprint)),
+        (true, Some(fingerprint)) => fingerprint_text(fingerprint),
         _ => node.urls.first().cloned().unwrap_or_default(),
     };
     let step = match node.in_step {
@@ -351,19 +330,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fingerprint_is_read_however_it_is_written_and_shown_in_groups() {
-        let whole = "0123456789abcdef".repeat(4);
+    fn a_fingerprint_is_read_however_it_is_written() {
         assert_eq!(digits_of("0123 4567:89AB\tcdef"), "0123456789abcdef");
         assert_eq!(digits_of("garage"), "", "a name is none");
-        assert_eq!(groups_of(&whole), "0123 4567 89ab cdef 0123 4567 89ab cdef");
-    }
-
-    #[test]
-    fn a_label_has_a_value_or_none() {
-        assert_eq!(label("camera"), Ok(("camera".to_owned(), String::new())));
-        assert_eq!(label("room=garage"), Ok(("room".to_owned(), "garage".to_owned())));
-        for bad in ["", "=x", "Camera", "a=b=c", "a b"] {
-            assert!(label(bad).is_err(), "{bad}");
-        }
     }
 }

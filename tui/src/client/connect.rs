@@ -74,6 +74,11 @@ fn keep_alive(stream: &TcpStream) {
     let _unsupported = asked;
 }
 
+/// The same limit for others.
+pub(super) async fn within_connect_time<T>(work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    within(CONNECT_TIMEOUT, work).await
+}
+
 async fn within<T>(limit: Duration, work: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     match tokio::time::timeout(limit, work).await {
         Ok(result) => result,

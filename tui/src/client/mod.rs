@@ -1,13 +1,18 @@
 //! The only folder that speaks HTTP: requests to the admin API, over the socket or over TLS.
 
+mod certificates;
 mod connect;
 mod events;
+mod following;
 mod idle;
+pub(crate) mod ingress;
 mod outgoing;
 mod pin;
 mod tls;
 
+pub(crate) use certificates::shown_certificates;
 pub(crate) use events::{Event, Events};
+pub(crate) use following::may_pass;
 pub(crate) use idle::Idles;
 pub(crate) use outgoing::Outgoing;
 

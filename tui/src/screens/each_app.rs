@@ -3,6 +3,7 @@
 
 use crate::app::{Answered, Context, Slot};
 use crate::path::ApiPath;
+use crate::widgets::list::{List, Row};
 use crate::widgets::state::State;
 use picloud_model::app::App;
 use picloud_model::page::Page;
@@ -24,6 +25,8 @@ pub(super) struct EachApp<T> {
     apps_slot: &'static str,
     /// How all of it is.
     pub(super) state: State,
+    /// Whether all of it had been read before what came last.
+    was_read: bool,
     /// The apps, as they were read.
     pub(super) apps: Vec<App>,
     lists: BTreeMap<String, Vec<T>>,
@@ -42,6 +45,7 @@ impl<T: DeserializeOwned> EachApp<T> {
             what,
             apps_slot,
             state: State::default(),
+            was_read: false,
             apps: Vec::new(),
             lists: BTreeMap::new(),
             new_apps: Vec::new(),
@@ -55,6 +59,12 @@ impl<T: DeserializeOwned> EachApp<T> {
     /// What was read: apps by name, each with its list.
     pub(super) fn all(&self) -> impl Iterator<Item = (&str, &T)> {
         self.lists.iter().flat_map(|(app, list)| list.iter().map(move |item| (app.as_str(), item)))
+    }
+
+    /// Puts rows of all of it into a list; the first time they come in pieces.
+    pub(super) fn fill(&self, list: &mut List, row: impl FnMut((&str, &T)) -> Row) {
+        let rows = self.all().map(row).collect();
+        if self.was_read { list.set(rows) } else { list.grow(rows) }
     }
 
     /// Reads all of it.
@@ -95,6 +105,7 @@ impl<T: DeserializeOwned> EachApp<T> {
 
     /// Something was loaded; answers whether it was of this.
     pub(super) fn came(&mut self, slot: &Slot, answered: &Answered, cx: &mut Context<'_>) -> bool {
+        self.was_read = self.state.is_read();
         if slot.name == self.apps_slot {
             self.apps_came(answered, cx);
         } else if slot.name == self.what {

@@ -3,10 +3,9 @@
 use super::asking::Line;
 use super::clock::Ticks;
 use crate::app::{Msg, Owner, StreamEvent, StreamState};
-use crate::client::{Ask, Event, Events};
+use crate::client::{Event, Events, may_pass};
 use crate::failure::Failure;
 use crate::path::ApiPath;
-use http::{HeaderName, Method, header};
 use serde_json::json;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
@@ -15,8 +14,6 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, mpsc};
 
-/// The header that says where to go on.
-const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// How long until the first new attempt; each further wait is twice as long.
 const WAIT_MIN: Duration = Duration::from_millis(500);
 /// The longest wait between attempts.
@@ -118,7 +115,7 @@ impl Following {
         let mut last_id = None;
         let mut wait = WAIT_MIN;
         loop {
-            let failure = match self.open(last_id.as_deref()).await {
+            let failure = match self.line.client().events(self.path.clone(), last_id.as_deref()).await {
                 Ok(mut events) => {
                     self.tell(StreamState::Live).await;
                     let since = Instant::now();
@@ -147,14 +144,6 @@ impl Following {
         let _ending = self.results.send(told).await;
     }
 
-    async fn open(&self, last_id: Option<&str>) -> Result<Events, Failure> {
-        let mut ask = Ask::new(Method::GET, self.path.clone()).header(header::ACCEPT, "text/event-stream");
-        if let Some(id) = last_id {
-            ask = ask.header(LAST_EVENT_ID, id);
-        }
-        Ok(Events::of(self.line.client().stream(ask).await?))
-    }
-
     /// Reads until the connection is lost; answers why it was.
     async fn read(&self, events: &mut Events, last_id: &mut Option<String>) -> Failure {
         loop {
@@ -167,15 +156,6 @@ impl Following {
                 Err(failure) => return failure,
             }
         }
-    }
-}
-
-/// Whether a later attempt may do better: the appliance is away or starting, rather than saying no.
-fn may_pass(failure: &Failure) -> bool {
-    match failure {
-        Failure::Unreachable { .. } => true,
-        Failure::Answered(problem) => problem.status == 429 || problem.status >= 500,
-        _ => false,
     }
 }
 

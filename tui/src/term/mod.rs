@@ -16,11 +16,14 @@ mod outside;
 mod pace;
 mod paint;
 mod run;
+mod scroll;
 mod signals;
 mod transfer;
 mod tty;
 
 pub(crate) use called::{Called, leads_session};
+#[cfg(test)]
+pub(crate) use paint::bytes_between;
 
 use crate::app::{App, Facts};
 use crate::client::Client;

@@ -4,6 +4,7 @@
 //! terminals do not know, and with `NO_COLOR` resets what is reversed.
 
 use super::caps::Dialect;
+use super::scroll::{self, Shift};
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
@@ -77,6 +78,9 @@ impl Painter {
         if self.is_unknown || shown.area != next.area {
             shown = Buffer::empty(next.area);
             self.begin();
+        } else if let Some(shift) = scroll::find(&shown, &next) {
+            self.scroll(shift);
+            scroll::apply(&mut shown, shift);
         }
         self.changes(&shown, &next);
         self.shown = next;
@@ -99,6 +103,16 @@ impl Painter {
         let hide: &[u8] = if self.dialect.hides_cursor { b"\x1b[?25l" } else { b"" };
         self.frame.extend_from_slice(hide);
         self.frame.extend_from_slice(b"\x1b[m\x1b[2J");
+    }
+
+    /// Has the terminal move lines, as every terminal since the VT100 can.
+    fn scroll(&mut self, Shift { top, bottom, lines, is_up }: Shift) {
+        // Lines that come in are as empty as the style then is.
+        self.shape(Shape::default());
+        self.write(format_args!("\x1b[{};{}r", top + 1, bottom + 1));
+        let (at, step) = if is_up { (bottom, "\n") } else { (top, "\x1bM") };
+        self.write(format_args!("\x1b[{}H{}\x1b[r", at + 1, step.repeat(usize::from(lines))));
+        self.pen.at = None;
     }
 
     fn changes(&mut self, shown: &Buffer, next: &Buffer) {
@@ -232,6 +246,14 @@ fn code_of(color: Color, base: u8) -> String {
     of_sixteen(index).to_string()
 }
 
+/// How many bytes lead from one frame to the next on most terminals.
+#[cfg(test)]
+pub(crate) fn bytes_between(before: Buffer, after: Buffer) -> usize {
+    let mut painter = Painter::new(super::caps::ALL, true, (before.area.width, before.area.height));
+    painter.frame(before, None);
+    painter.frame(after, None).len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::caps::{LINUX, VT100};
@@ -299,6 +321,7 @@ mod tests {
             Just(Modifier::BOLD | Modifier::REVERSED),
         ];
         let text = "[ a-cé─█]{0,12}";
+        let text = prop_oneof![text, Just("many letters, so it moves".to_owned())];
         let piece = (0..SIZE.0, 0..SIZE.1, text, color, signs)
             .prop_map(|(x, y, text, color, signs)| (x, y, text, Style::new().fg(color).add_modifier(signs)));
         prop::collection::vec(piece, 0..6)
@@ -307,15 +330,17 @@ mod tests {
     proptest! {
         #[test]
         fn a_terminal_shows_what_was_meant_whatever_it_showed_before(
-            frames in prop::collection::vec((pieces(), any::<bool>()), 1..6),
+            frames in prop::collection::vec((pieces(), any::<bool>(), 0..4_u16, any::<bool>()), 1..6),
         ) {
             let mut painter = painter();
             let mut terminal = terminal();
             let mut next = blank();
-            for (pieces, begins_anew) in frames {
+            for (pieces, begins_anew, lines, is_up) in frames {
                 if begins_anew {
                     next = blank();
                 }
+                // What moved is found again, whatever is written over it.
+                scroll::apply(&mut next, Shift { top: 1, bottom: SIZE.1 - 1, lines, is_up });
                 for (x, y, text, style) in pieces {
                     next.set_stringn(x, y, text, usize::from(SIZE.0 - x), style);
                 }

@@ -11,3 +11,4 @@ pub(crate) mod picker;
 pub(crate) mod reader;
 pub(crate) mod state;
 pub(crate) mod text;
+pub(crate) mod window;

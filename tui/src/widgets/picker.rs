@@ -1,12 +1,13 @@
 //! A list to choose one thing from, found by typing.
 
 use super::input::Input;
+use super::window::Window;
 use super::{fuzzy, panel, text};
 use crate::app::key::Key;
+use crate::keymap::Action;
 use crate::theme::{Ink, Look};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use std::cell::Cell;
 
 /// Columns of the list in the middle of a wide terminal.
 const COLUMNS_MAX: u16 = 56;
@@ -26,9 +27,7 @@ pub(crate) struct Picker {
     pub(crate) cursor: usize,
     /// Indices of those that match, best first.
     shown: Vec<usize>,
-    /// First one that was visible, and how many were, when it was drawn last.
-    top: Cell<usize>,
-    height: Cell<usize>,
+    window: Window,
 }
 
 /// A thing to choose.
@@ -53,8 +52,7 @@ impl Picker {
             items,
             typed: Input::default(),
             cursor: 0,
-            top: Cell::new(0),
-            height: Cell::new(1),
+            window: Window::default(),
         }
     }
 
@@ -65,13 +63,11 @@ impl Picker {
 
     /// Takes a key: arrows move, the rest is what is looked for.
     pub(crate) fn typed(&mut self, key: Key) {
-        let last = self.shown.len().saturating_sub(1);
-        let page = self.height.get().saturating_sub(1).max(1);
         match key {
-            Key::Up | Key::BackTab => self.cursor = self.cursor.saturating_sub(1),
-            Key::Down | Key::Tab => self.cursor = (self.cursor + 1).min(last),
-            Key::PageUp => self.cursor = self.cursor.saturating_sub(page),
-            Key::PageDown => self.cursor = (self.cursor + page).min(last),
+            Key::Up | Key::BackTab => self.step(Action::Up),
+            Key::Down | Key::Tab => self.step(Action::Down),
+            Key::PageUp => self.step(Action::PageUp),
+            Key::PageDown => self.step(Action::PageDown),
             other => {
                 let had = self.typed.text().len();
                 self.typed.typed(other);
@@ -80,6 +76,10 @@ impl Picker {
                 }
             }
         }
+    }
+
+    fn step(&mut self, action: Action) {
+        self.cursor = self.window.moved(action, self.cursor, self.shown.len()).unwrap_or(self.cursor);
     }
 
     /// Takes text.
@@ -109,10 +109,7 @@ impl Picker {
             text::put(buf, rest, (rest.x + 2, rest.y), told, usize::from(rest.width), look.ink(Ink::Faint));
         }
         let height = usize::from(rest.height);
-        self.height.set(height.max(1));
-        let top = self.top.get().min(self.shown.len().saturating_sub(height));
-        let top = top.min(self.cursor).max((self.cursor + 1).saturating_sub(height));
-        self.top.set(top);
+        let top = self.window.fit(height, self.cursor, self.shown.len());
         for (line, (number, index)) in self.shown.iter().enumerate().skip(top).take(height).enumerate() {
             let y = rest.y + u16::try_from(line).expect("it is below the height of the area");
             view_item(look, Rect { y, height: 1, ..rest }, buf, &self.items[*index], number == self.cursor);

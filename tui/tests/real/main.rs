@@ -10,9 +10,11 @@ mod world;
 
 mod begin;
 mod deploys;
+mod doctor;
 mod events;
 mod exits;
 mod files;
+mod first_day;
 mod guards;
 mod keys;
 mod kv;

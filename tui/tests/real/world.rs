@@ -227,7 +227,8 @@ impl World {
         Going { child, lines }
     }
 
-    fn socket(&self) -> PathBuf {
+    /// The admin socket.
+    pub(crate) fn socket(&self) -> PathBuf {
         self.served().join(".picloud/admin.sock")
     }
 }

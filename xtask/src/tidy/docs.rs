@@ -29,7 +29,9 @@ const ENDINGS: &[&str] = &[".rs"];
 
 pub(crate) fn check(tree: &Tree, path: &str, text: &str) -> Vec<Finding> {
     if path.ends_with(".md") {
-        markdown(tree, path, text)
+        let mut findings = markdown(tree, path, text);
+        findings.extend(missing_tasks(path, text));
+        findings
     } else if path.ends_with(".rs") {
         headers(tree, path, text)
     } else {
@@ -51,6 +53,22 @@ fn markdown(tree: &Tree, path: &str, text: &str) -> Vec<Finding> {
         } else if !in_block {
             findings.extend(missing_paths(tree, path, index, line));
             findings.extend(missing_links(tree, path, index, line));
+        }
+    }
+    findings
+}
+
+/// `cargo xtask TASK` of a task that there is not.
+fn missing_tasks(path: &str, text: &str) -> Vec<Finding> {
+    let tasks = crate::USAGE.lines().filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next());
+    let tasks: Vec<&str> = tasks.collect();
+    let mut findings = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        for rest in line.split("cargo xtask ").skip(1) {
+            let task = rest.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next().unwrap_or_default();
+            if task.starts_with(|c: char| c.is_ascii_lowercase()) && !tasks.contains(&task) {
+                findings.push(Finding::new(path, index + 1, format!("there is no task `cargo xtask {task}`")));
+            }
         }
     }
     findings
@@ -143,6 +161,14 @@ mod tests {
         ] {
             assert_eq!(!check(&tree(), "docs/a.md", text).is_empty(), is_bad, "{text}");
         }
+    }
+
+    #[test]
+    fn a_task_that_there_is_not_is_found() {
+        assert_eq!(check(&tree(), "docs/a.md", "run `cargo xtask test`, or cargo xtask tidy:\n`cargo xtask TASK`"), []);
+        let found = check(&tree(), "docs/a.md", "one\n`cargo xtask tets --images`");
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].to_string(), "docs/a.md:2: there is no task `cargo xtask tets`");
     }
 
     #[test]

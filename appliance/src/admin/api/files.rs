@@ -54,6 +54,9 @@ pub(in crate::admin) struct CreateQuery {
     /// A JSON object of what else is to be known of it; a longer one in the header `X-PiCloud-Metadata`.
     #[param(max_length = 2048, example = "{}")]
     metadata: Option<String>,
+    /// The id that it had, for a file that is brought back out of a backup; a new one where absent.
+    #[param(format = "uuid", value_type = Option<String>)]
+    id: Option<FileId>,
 }
 
 /// What changes of a file, after `?`.
@@ -121,7 +124,13 @@ pub(in crate::admin) async fn create(
     let blob = receive(&asked.blobs, upload).await?;
     let (act, blob_id) = (asked.act(), blob.id);
     let file = NewFile { name, content_type, metadata };
-    let write = FileWrite { collection, id: FileId::new(), file, blob, quota_bytes: limits.files_app_bytes };
+    let write = FileWrite {
+        collection,
+        id: query.id.unwrap_or_else(FileId::new),
+        file,
+        blob,
+        quota_bytes: limits.files_app_bytes,
+    };
     let cause = Cause::first(act.at, &limits);
     match asked.store.create_file(asked.app.id, write, &cause, Some(&act)).await {
         Ok(file) => Ok(described(StatusCode::CREATED, &file)),

@@ -96,6 +96,19 @@ struct Status {
     bytes_written: u64,
     /// What waits in each app, and what its scripts wrote since the start; the first 100 apps.
     queues: Vec<Queue>,
+    /// What came of the last backups into the repository, and where that is.
+    backup: Backups,
+}
+
+/// Backups into the repository.
+#[derive(Serialize, utoipa::ToSchema)]
+struct Backups {
+    /// Where they go; absent where no repository is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    repository: Option<String>,
+    /// The last of them.
+    #[serde(flatten)]
+    outcomes: crate::repository::Outcomes,
 }
 
 /// What waits in one app.
@@ -160,6 +173,10 @@ pub(in crate::admin) async fn status(state: May<may::ReadNodes>) -> Response {
         runs: Runs { ok: runs.ok, failed: runs.failed },
         bytes_written: state.bytes_written(),
         queues: queues(&state).await,
+        backup: Backups {
+            repository: state.backup_repository(),
+            outcomes: crate::repository::Outcomes::read(state.data_dir()),
+        },
     })
 }
 

@@ -4,6 +4,7 @@ pub(super) mod activity;
 pub(super) mod apps;
 pub(super) mod audit;
 pub(super) mod backup;
+pub(super) mod backup_copies;
 pub(super) mod cluster;
 pub(super) mod dead_letters;
 pub(super) mod deploy;

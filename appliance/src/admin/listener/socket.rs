@@ -2,7 +2,7 @@
 
 use crate::admin::peer;
 use std::io::ErrorKind;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use tokio::net::{UnixListener, UnixStream};
 
@@ -54,7 +54,9 @@ pub fn bind(path: &Path, dev: bool) -> Result<UnixListener, ListenError> {
     // Callers are checked one by one as well; this keeps the others from connecting at all.
     let mode = if dev { 0o600 } else { 0o660 };
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).map_err(io)?;
+    // A service has that group from the beginning, and may not give files away.
     if let (false, Some(group)) = (dev, peer::admin_group())
+        && std::fs::metadata(path).map_err(io)?.gid() != group.as_raw()
         && let Err(error) = nix::unistd::chown(path, None, Some(group))
     {
         tracing::warn!(%error, "the admin socket could not be given to its group");

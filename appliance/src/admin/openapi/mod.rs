@@ -153,4 +153,6 @@ async fn refuse_query(request: Request, next: Next) -> Response {
 }
 
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod tests;

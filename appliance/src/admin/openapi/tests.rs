@@ -1,6 +1,7 @@
 //! The document in itself: whole, unambiguous, and without loose ends.
 
 use super::{BASE, document};
+use crate::commands::documented;
 use picloud_model::scope::Scope;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -85,4 +86,31 @@ fn every_part_of_a_url_is_a_parameter_and_every_reference_leads_somewhere() {
         }
     }
     assert!(references > 100, "the document refers to its own parts");
+}
+
+/// Whether a URL is one of a template such as `/api/v1/apps/{app}`.
+fn is_of(template: &str, url: &str) -> bool {
+    let (template, url): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), url.split('/').collect());
+    template.len() == url.len() && template.iter().zip(&url).all(|(is, part)| is == part || is.starts_with('{'))
+}
+
+#[test]
+fn what_the_documents_ask_with_curl_is_there_with_that_method_and_sends_json() {
+    let document = parsed();
+    let operations = operations(&document);
+    let mut asked = 0;
+    for shown in documented::of("curl") {
+        let after = |flag: &str| shown.words.iter().skip_while(|word| *word != flag).nth(1);
+        if let Some(body) = after("-d") {
+            assert!(serde_json::from_str::<Value>(body).is_ok(), "{}: {body} is no JSON", shown.place);
+        }
+        let Some(at) = shown.words.iter().find_map(|word| word.split_once(BASE)) else { continue };
+        let url = format!("{BASE}{}", at.1.split('?').next().unwrap());
+        let method = after("-X").map_or("get", String::as_str).to_ascii_lowercase();
+        let is_there =
+            |name: &str| name.split_once(' ').is_some_and(|(is, template)| is == method && is_of(template, &url));
+        assert!(operations.iter().any(|(name, _)| is_there(name)), "{}: there is no {method} {url}", shown.place);
+        asked += 1;
+    }
+    assert!(asked > 5, "the documents ask nothing any more");
 }

@@ -8,7 +8,7 @@ use crate::appliance::node_name;
 use crate::backup::contents::{Contents, Source, Turn};
 use crate::backup::pack::pack;
 use crate::backup::{Manifest, read};
-use crate::config::{Config, Settings};
+use crate::config::Config;
 use picloud_model::audit::Act;
 use picloud_model::clock::{Clock, SystemClock};
 use picloud_model::principal::{Principal, PrincipalKind};
@@ -165,9 +165,4 @@ fn refuse_existing(path: &Path, force: bool) -> Result<(), Stopped> {
         )));
     }
     Ok(())
-}
-
-/// Where an appliance with these settings may listen: where they say, or where `dev` puts its socket.
-fn sockets(settings: &Settings) -> [PathBuf; 2] {
-    [settings.admin_socket.clone(), settings.data_dir.join("admin.sock")]
 }

@@ -1,6 +1,5 @@
 //! `dev DIR`: one app folder, served and deployed again at every save.
 
-mod folder;
 mod report;
 mod watch;
 
@@ -8,7 +7,7 @@ use super::serve::{end, runtime, say_where};
 use super::{Stopped, signals::Signals, terminal};
 use crate::appliance::{Appliance, Start};
 use crate::config::Config;
-use folder::Unreadable;
+use crate::deploy::folder::{self, Unreadable};
 use picloud_model::Code;
 use picloud_model::bundle::DeployReport;
 use picloud_model::principal::{Principal, PrincipalKind};
@@ -29,8 +28,11 @@ pub(super) fn run(folder: &Path, config: Config) -> Result<(), Stopped> {
         // Before the first deploy, so that a save during it is not missed.
         let mut changes = watch::Watch::start(folder)?;
         let on_executions: crate::tasks::history::Watcher = Box::new(report::executions);
-        let appliance = Appliance::start(Start { config, dev: true, on_executions: Some(on_executions) }).await?;
+        let (ingress, log_priorities) = (Vec::new(), false);
+        let start = Start { config, dev: true, on_executions: Some(on_executions), ingress, log_priorities };
+        let appliance = Appliance::start(start).await?;
         say_where(&appliance);
+        report::terminal_ui(std::env::current_exe().ok().as_deref(), appliance.admin_socket());
         keep_out_of_git(appliance.data_dir());
         let author = author();
         let mut shown = Shown::default();

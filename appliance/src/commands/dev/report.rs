@@ -11,6 +11,21 @@ use std::path::Path;
 /// Most changes that are listed one by one.
 const CHANGES_SHOWN_MAX: usize = 12;
 
+/// How to look after it: the command that opens the terminal UI on this socket.
+pub(super) fn terminal_ui(exe: Option<&Path>, socket: &Path) {
+    say(&format!("to look after it: {} --socket {}", picloud_of(exe), socket.display()));
+}
+
+/// How `picloud` is started beside this program: in a clone of the repository, cargo builds and starts it.
+fn picloud_of(exe: Option<&Path>) -> &'static str {
+    let is_built = |profile: &str| exe.is_some_and(|exe| exe.ends_with(format!("target/{profile}/picloud-appliance")));
+    match () {
+        () if is_built("release") => "cargo run --release -p picloud --",
+        () if is_built("debug") => "cargo run -p picloud --",
+        () => "picloud",
+    }
+}
+
 /// A deploy that worked.
 pub(super) fn deployed(report: &DeployReport) {
     for warning in &report.warnings {
@@ -122,5 +137,22 @@ pub(super) fn executions(executions: &[Execution]) {
         }
         let why = run.error().map_or_else(|| run.outcome.as_str().to_owned(), |problem| problem.to_string());
         complain(&format!("failed {} ({}, status {}): {why}", run.script, run.cause, run.status));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_a_clone_cargo_starts_what_is_not_installed() {
+        for (exe, command) in [
+            ("/home/ada/picloud/target/release/picloud-appliance", "cargo run --release -p picloud --"),
+            ("/home/ada/picloud/target/debug/picloud-appliance", "cargo run -p picloud --"),
+            ("/usr/bin/picloud-appliance", "picloud"),
+        ] {
+            assert_eq!(picloud_of(Some(Path::new(exe))), command);
+        }
+        assert_eq!(picloud_of(None), "picloud");
     }
 }

@@ -6,10 +6,10 @@ use crate::app::screen::Offer;
 use crate::keymap::{Action, KEYS, action_of, binding_of};
 use crate::theme::{Ink, Look};
 use crate::widgets::input::Input;
+use crate::widgets::window::Window;
 use crate::widgets::{panel, text};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use std::cell::Cell;
 
 /// Columns of the box: what is covered has to be sent anew when it closes.
 const COLUMNS_MAX: u16 = 36;
@@ -26,8 +26,7 @@ pub(crate) struct Menu {
     cursor: usize,
     filter: Input,
     is_filtering: bool,
-    top: Cell<usize>,
-    height: Cell<usize>,
+    window: Window,
 }
 
 /// A line of it.
@@ -87,8 +86,7 @@ impl Menu {
             cursor: 0,
             filter: Input::default(),
             is_filtering: false,
-            top: Cell::new(0),
-            height: Cell::new(1),
+            window: Window::default(),
         }
     }
 
@@ -97,20 +95,17 @@ impl Menu {
         if self.is_filtering {
             return self.filter_typed(key);
         }
-        let page = self.height.get().saturating_sub(1).max(1);
-        let last = self.shown.len().saturating_sub(1);
-        match action_of(key) {
+        let action = action_of(key);
+        if let Some(at) = action.and_then(|action| self.window.moved(action, self.cursor, self.shown.len())) {
+            self.cursor = at;
+            return Said::Stay;
+        }
+        match action {
             Some(Action::Back) if !self.filter.text().is_empty() => {
                 self.filter = Input::default();
                 self.find();
             }
             Some(Action::Back | Action::Quit | Action::Cancel) => return Said::Close,
-            Some(Action::Up) => self.cursor = self.cursor.saturating_sub(1),
-            Some(Action::Down) => self.cursor = (self.cursor + 1).min(last),
-            Some(Action::PageUp) => self.cursor = self.cursor.saturating_sub(page),
-            Some(Action::PageDown) => self.cursor = (self.cursor + page).min(last),
-            Some(Action::Top) => self.cursor = 0,
-            Some(Action::Bottom) => self.cursor = last,
             Some(Action::Filter) => self.is_filtering = true,
             Some(Action::Open) => return self.run_selected(),
             Some(Action::Help | Action::Offers) => return Said::Close,
@@ -181,10 +176,7 @@ impl Menu {
         let lines = u16::try_from(self.items.len()).unwrap_or(u16::MAX).saturating_add(1).clamp(3, LINES_MAX);
         let area = panel::side(look, panel::at_the_right(body, COLUMNS_MAX, lines), buf, &self.title);
         let height = usize::from(area.height).max(1);
-        self.height.set(height);
-        let top = self.top.get().min(self.shown.len().saturating_sub(height));
-        let top = top.min(self.cursor).max((self.cursor + 1).saturating_sub(height));
-        self.top.set(top);
+        let top = self.window.fit(height, self.cursor, self.shown.len());
         let keys = self.items.iter().map(|item| text::width(&item.keys)).max().unwrap_or(0).min(11);
         for (line, (number, index)) in self.shown.iter().enumerate().skip(top).take(height).enumerate() {
             let y = area.y.saturating_add(u16::try_from(line).unwrap_or(u16::MAX));

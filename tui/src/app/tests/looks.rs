@@ -6,7 +6,6 @@ use crate::app::{Key, ScreenId};
 use crate::theme::{Caps, ColorDepth};
 use picloud_model::problem::{Code, Problem};
 use picloud_model::scope::Scope;
-use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Modifier;
@@ -147,10 +146,7 @@ fn a_screen_that_could_not_be_loaded_says_why() {
 
 /// What a terminal is sent to get from one frame to the next.
 fn bytes(before: &Buffer, after: &Buffer) -> usize {
-    let mut sent = Vec::new();
-    let mut backend = CrosstermBackend::new(&mut sent);
-    backend.draw(before.diff(after).into_iter()).unwrap();
-    sent.len()
+    crate::term::bytes_between(before.clone(), after.clone())
 }
 
 fn drawn(bench: &Bench, width: u16) -> Buffer {

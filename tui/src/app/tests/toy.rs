@@ -86,6 +86,14 @@ impl Screen for Toy {
                         .tag("edit");
                 cx.change(change);
             }
+            Action::Pause => {
+                let change = |name: &&str| {
+                    let back = Request::post(path(name), &json!({"paused": false}));
+                    Change::new(format!("paused {name}"), Request::put(path(name), &json!({"paused": true})))
+                        .undone_anyway_by(format!("{name} goes on"), back)
+                };
+                cx.changes(self.list.chosen().iter().map(change).collect());
+            }
             Action::New => cx.form(
                 "new",
                 Form::new("New thing", "create")

@@ -109,6 +109,21 @@ fn many_changes_are_told_together_and_each_that_was_refused_by_name() {
 }
 
 #[test]
+fn many_changes_of_one_question_are_taken_back_together_the_last_one_first() {
+    let mut bench = bench();
+    bench.keys(&[Key::Char('e')]);
+    bench.wrote(ok("8"));
+    let sent = ids(&bench.keys(&[Key::Char('*'), Key::Char('p')]));
+    for id in &sent[..2] {
+        bench.send(Msg::Wrote { id: *id, answered: ok("1") });
+    }
+    bench.send(Msg::Wrote { id: sent[2], answered: Err(Problem::new(Code::Conflict, "a route leads to it")) });
+    let back = writes(&bench.keys(&[Key::Char('u')]));
+    assert_eq!(back, ["POST /things/two", "POST /things/one"], "what was not done is not taken back");
+    assert_eq!(writes(&bench.keys(&[Key::Char('u')])), ["PUT /things/one"], "the step before it");
+}
+
+#[test]
 fn each_frame_is_asked_for_once_and_a_late_answer_for_none() {
     let mut bench = bench();
     bench.keys(&[Key::Down]);

@@ -25,24 +25,11 @@ impl Files {
         if area.is_empty() {
             return;
         }
-        let Some(table) = &self.table else {
-            if self.shelf.is_empty() {
-                return self.apps.view(look, area, buf, "no apps yet: press 3, then n makes one");
-            }
-            if self.shelf.list.is_empty() {
-                return state::no_match(look, area, buf, self.shelf.list.filter_text());
-            }
-            return self.shelf.list.view(look, area, buf, true);
+        let (list, preview) = match &self.table {
+            Some(table) if !(table.list.is_empty() && table.filter.is_empty()) => panes(area, self.is_reading),
+            _ => return self.draw_list(look, area, buf),
         };
-        let (list, preview) = panes(area, self.is_reading);
-        if !table.list.is_empty() {
-            table.list.view(look, list, buf, !self.is_reading);
-        } else if table.filter.is_empty() {
-            table.state.view(look, area, buf, "no files here yet: n brings one");
-            return;
-        } else {
-            state::no_match(look, list, buf, &table.filter);
-        }
+        self.draw_list(look, list, buf);
         if preview.is_empty() {
             return;
         }
@@ -51,6 +38,23 @@ impl Files {
             text::put(buf, area, (area.x, list.bottom()), &rule, usize::from(area.width), look.ink(Ink::Faint));
         }
         self.preview.view(look, preview, buf, self.is_reading);
+    }
+
+    /// Draws what one chooses from: collections, or the files of one.
+    pub(super) fn draw_list(&self, look: &Look, area: Rect, buf: &mut Buffer) {
+        if area.is_empty() {
+            return;
+        }
+        match &self.table {
+            Some(table) if !table.list.is_empty() => table.list.view(look, area, buf, !self.is_reading),
+            Some(table) if table.filter.is_empty() => {
+                table.state.view(look, area, buf, "no files here yet: n brings one");
+            }
+            Some(table) => state::no_match(look, area, buf, &table.filter),
+            None if self.shelf.is_empty() => self.apps.view(look, area, buf, "no apps yet: press 3, then n makes one"),
+            None if self.shelf.list.is_empty() => state::no_match(look, area, buf, self.shelf.list.filter_text()),
+            None => self.shelf.list.view(look, area, buf, true),
+        }
     }
 
     /// `> blog > photos  12 files  3 marked`

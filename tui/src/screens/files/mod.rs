@@ -188,6 +188,14 @@ impl Screen for Files {
         self.draw(look, area, buf);
     }
 
+    fn view_zoomed(&self, look: &Look, area: Rect, buf: &mut Buffer) {
+        if self.is_reading && self.table.is_some() {
+            self.preview.view(look, area, buf, true);
+        } else {
+            self.draw_list(look, area, buf);
+        }
+    }
+
     fn problem(&self) -> Option<&Problem> {
         self.apps.problem()
     }

@@ -45,7 +45,7 @@ impl Files {
                 curl(cx.facts, &path, "-T FILE -X POST ")
             } else {
                 let put = format!("picloud files put {} - --name NAME --app {}", quoted(collection), quoted(app));
-                format!("ssh HOST {} < FILE", quoted(&put))
+                format!("ssh {} {} < FILE", host(cx.facts), quoted(&put))
             };
             return cx.copy("the line", line);
         }
@@ -58,7 +58,7 @@ impl Files {
                     curl(cx.facts, &path, &format!("-o {to} "))
                 } else {
                     let get = format!("picloud files get {} {} --app {}", quoted(collection), file.id, quoted(app));
-                    format!("ssh HOST {} > {to}", quoted(&get))
+                    format!("ssh {} {} > {to}", host(cx.facts), quoted(&get))
                 };
                 cx.copy("the line", line);
             }
@@ -99,6 +99,12 @@ impl Files {
 
 fn has_url(facts: &Facts) -> bool {
     facts.appliance.starts_with("http")
+}
+
+/// The machine one is on, as others reach it; a word in its place where it has no name.
+fn host(facts: &Facts) -> &str {
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-.".contains(c));
+    if is_name(&facts.appliance) { &facts.appliance } else { "HOST" }
 }
 
 /// What a file is called on a disk: its name may hold anything, and must lead nowhere else.

@@ -198,6 +198,7 @@ fn a_download_can_be_cancelled() {
 #[test]
 fn a_line_for_another_machine_goes_by_ssh_or_by_url() {
     for (appliance, line) in [
+        ("homelab", format!("ssh homelab 'picloud files get photos {} --app blog' > cat.jpg", id(1))),
         ("this machine", format!("ssh HOST 'picloud files get photos {} --app blog' > cat.jpg", id(1))),
         (
             "https://pi:8443",

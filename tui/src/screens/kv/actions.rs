@@ -23,6 +23,10 @@ impl Kv {
             Action::Back if self.is_reading => self.read_in_value(false),
             Action::Back => return self.tree.filter_text().is_empty() && self.tree.unmark(),
             Action::New => self.new_key(cx),
+            Action::Edit | Action::EditOutside if matches!(self.value, Value::Loading(_)) => {
+                self.wants = Some(action);
+                self.rested(cx);
+            }
             Action::Edit => self.begin_edit(cx),
             Action::EditOutside => self.edit_outside(cx),
             Action::Delete => self.delete(cx),
@@ -167,8 +171,9 @@ impl Kv {
             Value::Here(_) => None,
             Value::Gone(_) => Some("it is not there any more".to_owned()),
             Value::Failed(_, problem) => Some(problem.detail.clone()),
-            // Its value is read when it is asked for, or was a moment ago.
-            Value::None | Value::Loading(_) => Some("its value is being read".to_owned()),
+            // It is edited as soon as it is there.
+            Value::Loading(_) => None,
+            Value::None => Some("its value is not read".to_owned()),
         }
     }
 }

@@ -11,8 +11,12 @@ use picloud_model::clock::rfc3339;
 use picloud_model::page::Page;
 use serde_json::Value;
 
-/// Values in a page: each may have a megabyte.
+/// Values in the first page: each may have a megabyte.
 const PAGE_VALUES: u32 = 100;
+/// Values in a further one at most.
+const PAGE_VALUES_MAX: usize = 1000;
+/// What a further page should have, in bytes, going by those before.
+const PAGE_BYTES: usize = 512 * 1024;
 /// Most that is gathered before it is written, in bytes: the program has little memory for itself.
 const EXPORT_BYTES_MAX: usize = 8 * 1024 * 1024;
 
@@ -25,6 +29,15 @@ pub(super) struct Export {
     to: String,
     lines: String,
     keys: usize,
+}
+
+impl Export {
+    /// How many values to ask for next.
+    fn page_values(&self) -> u32 {
+        let Some(bytes) = self.lines.len().checked_div(self.keys) else { return PAGE_VALUES };
+        let values = PAGE_BYTES.checked_div(bytes).unwrap_or(PAGE_VALUES_MAX);
+        u32::try_from(values.clamp(1, PAGE_VALUES_MAX)).unwrap_or(PAGE_VALUES)
+    }
 }
 
 impl Kv {
@@ -78,6 +91,7 @@ impl Kv {
         match page.cursor {
             Some(cursor) => {
                 load(&export, Some(&cursor), cx);
+                cx.say(format!("reading {}/{}: {} keys so far", export.collection, export.prefix, export.keys));
                 self.export = Some(export);
             }
             None => {
@@ -91,7 +105,7 @@ impl Kv {
 fn load(export: &Export, cursor: Option<&str>, cx: &mut Context<'_>) {
     let path = ApiPath::of_app(&export.app, &["kv", &export.collection])
         .query("prefix", Some(&export.prefix).filter(|prefix| !prefix.is_empty()))
-        .query("limit", Some(PAGE_VALUES))
+        .query("limit", Some(export.page_values()))
         .query("cursor", cursor);
     cx.load("export", path);
 }

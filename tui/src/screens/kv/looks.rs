@@ -3,6 +3,7 @@
 use super::Kv;
 use super::edit::draft_id;
 use super::lines::Target;
+use super::value::Value;
 use crate::theme::{Ink, Look};
 use crate::widgets::{state, text};
 use ratatui::buffer::Buffer;
@@ -40,19 +41,42 @@ impl Kv {
             return;
         }
         let (tree, value) = panes(area, self.shows_value());
-        match &self.shelf.apps {
-            Some(apps) if !apps.is_empty() => {
-                self.tree.view(look, tree, buf, &self.shelf, &self.drafts, !self.shows_value());
-            }
-            _ => return self.apps.view(look, area, buf, "no apps yet: press 3, then n makes one"),
+        if !self.has_apps() {
+            return self.draw_tree(look, area, buf);
         }
-        if value.is_empty() {
-            return;
-        }
-        if !tree.is_empty() {
+        self.draw_tree(look, tree, buf);
+        if !tree.is_empty() && !value.is_empty() {
             for y in area.top()..area.bottom() {
                 text::put(buf, area, (tree.right() + 1, y), look.signs().bar, 1, look.ink(Ink::Faint));
             }
+        }
+        self.draw_right(look, value, buf);
+    }
+
+    /// Draws the pane that one is busy with alone.
+    pub(super) fn draw_pane(&self, look: &Look, area: Rect, buf: &mut Buffer) {
+        if self.shows_value() && self.has_apps() {
+            self.draw_right(look, area, buf);
+        } else {
+            self.draw_tree(look, area, buf);
+        }
+    }
+
+    fn has_apps(&self) -> bool {
+        self.shelf.apps.as_ref().is_some_and(|apps| !apps.is_empty())
+    }
+
+    fn draw_tree(&self, look: &Look, area: Rect, buf: &mut Buffer) {
+        if self.has_apps() {
+            self.tree.view(look, area, buf, &self.shelf, &self.drafts, !self.shows_value());
+        } else {
+            self.apps.view(look, area, buf, "no apps yet: press 3, then n makes one");
+        }
+    }
+
+    fn draw_right(&self, look: &Look, value: Rect, buf: &mut Buffer) {
+        if value.is_empty() {
+            return;
         }
         match &self.edit {
             Some(edit) => edit.view(look, value, buf),
@@ -61,6 +85,9 @@ impl Kv {
     }
 
     fn draw_value(&self, look: &Look, area: Rect, buf: &mut Buffer) {
+        if let (Value::Loading(_), Some(shadow)) = (&self.value, &self.shadow) {
+            return shadow.view(look, area, buf, false, false);
+        }
         if let Some(target) = self.value.target() {
             let has_draft = draft_id(target).is_some_and(|id| self.drafts.contains(&id));
             return self.value.view(look, area, buf, has_draft, self.is_reading);

@@ -45,6 +45,10 @@ pub(super) struct Kv {
     shelf: Shelf,
     tree: Tree,
     value: Value,
+    /// The value before, shown until the one with the cursor is read, or that takes long.
+    shadow: Option<Value>,
+    /// What was asked for while the value was being read, and is done once it is there.
+    wants: Option<Action>,
     /// The key whose value was asked for last.
     asked: Option<Target>,
     /// Whether moves are the value's and not the tree's.
@@ -205,6 +209,7 @@ impl Screen for Kv {
     fn due(&mut self, slot: &Slot, cx: &mut Context<'_>) {
         match slot.name {
             "rest" => self.rested(cx),
+            "shadow" => self.shadow = None,
             "touched" => self.read_touched(cx),
             "prefix" => self.read_prefix(cx),
             "draft" => self.keep_draft(false, cx),
@@ -235,8 +240,13 @@ impl Screen for Kv {
         self.draw(look, area, buf);
     }
 
-    fn cursor(&self, area: Rect) -> Option<(u16, u16)> {
-        self.edit.as_ref()?.cursor(looks::panes(area, self.shows_value()).1)
+    fn view_zoomed(&self, look: &Look, area: Rect, buf: &mut Buffer) {
+        self.draw_pane(look, area, buf);
+    }
+
+    fn cursor(&self, area: Rect, is_zoomed: bool) -> Option<(u16, u16)> {
+        let pane = if is_zoomed { area } else { looks::panes(area, self.shows_value()).1 };
+        self.edit.as_ref()?.cursor(pane)
     }
 
     fn problem(&self) -> Option<&Problem> {

@@ -5,6 +5,7 @@ use super::lines::{Filter, Target};
 use super::shelf::Listed;
 use super::value::{self, Value};
 use crate::app::{Answered, Context, Slot};
+use crate::keymap::Action;
 use crate::path::ApiPath;
 use crate::widgets::text;
 use picloud_model::app::App;
@@ -20,6 +21,8 @@ pub(super) const AHEAD_PAGES: u8 = 10;
 const APPS_OPEN_MAX: usize = 3;
 /// How long the cursor rests before a value is read.
 const REST_MS: u64 = 80;
+/// How long the value before stays in the place of one that is being read.
+const SHADOW_MS: u64 = 300;
 /// How long after a beginning of keys was typed the appliance is asked for them.
 const PREFIX_MS: u64 = 200;
 
@@ -149,14 +152,19 @@ impl Kv {
         if key == self.value.target() {
             return;
         }
-        match key.cloned() {
+        let before = match key.cloned() {
             Some(target) => {
-                self.value = Value::Loading(target);
                 cx.later("rest", REST_MS);
+                cx.later("shadow", REST_MS + SHADOW_MS);
+                std::mem::replace(&mut self.value, Value::Loading(target))
             }
-            None => self.value = Value::None,
+            None => std::mem::take(&mut self.value),
+        };
+        if !matches!(before, Value::Loading(_)) {
+            self.shadow = Some(before).filter(|before| matches!(before, Value::Here(_)));
         }
         self.asked = None;
+        self.wants = None;
     }
 
     /// Reads a value with all that is known of its key.
@@ -244,6 +252,13 @@ impl Kv {
             // What was read before is better than nothing, as long as its age is told.
             Err(problem) if self.value.here().is_some() => cx.complain(problem),
             Err(problem) => self.value.take(target, Err(problem), with_numbers),
+        }
+        self.shadow = None;
+        let wanted = self.wants.take().filter(|action| self.why_not_edit(*action == Action::EditOutside).is_none());
+        match wanted {
+            Some(Action::EditOutside) => self.edit_outside(cx),
+            Some(_) => self.begin_edit(cx),
+            None => {}
         }
         self.settle(cx);
     }

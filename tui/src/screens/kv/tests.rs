@@ -154,6 +154,8 @@ fn a_value_is_read_when_the_cursor_rests_and_an_answer_for_another_key_is_passed
     assert_eq!(loads(&effects), ["/apps/blog/kv/posts?prefix=2026-02-03-mqtt&limit=1"]);
     bench.keys(&[Key::Down]);
     bench.answer("/apps/blog/kv/posts?prefix=2026-02-03-mqtt", &value("2026-02-03-mqtt"));
+    assert!(bench.text().contains("Solar"), "what was there stays for a moment, with its name");
+    due(&mut bench, "shadow");
     assert!(!bench.text().contains("Solar"), "the cursor is elsewhere by now");
 }
 
@@ -323,6 +325,7 @@ fn a_beginning_is_asked_of_the_appliance_and_other_text_is_not() {
         &json!({ "items": [listed("by-tag/x", 1)], "cursor": null }),
     );
     bench.keys(&[Key::Enter]);
+    due(&mut bench, "shadow");
     assert!(bench.text().contains("by-tag/x") && !bench.text().contains("2026-"), "{}", bench.text());
     bench.keys(&[Key::Esc]);
     assert_eq!(loads(&due(&mut bench, "prefix")), ["/apps/blog/kv/posts?keys_only=true&limit=1000"]);
@@ -428,8 +431,8 @@ fn a_branch_is_written_to_a_file_line_by_line() {
         page
     };
     let effects = bench.answer("/apps/blog/kv/posts?prefix=by-tag%2F&limit=100", &page("by-tag/1", Some("c")));
-    assert_eq!(loads(&effects), ["/apps/blog/kv/posts?prefix=by-tag%2F&limit=100&cursor=c"]);
-    let effects = bench.answer("/apps/blog/kv/posts?prefix=by-tag%2F&limit=100&cursor=c", &page("by-tag/2", None));
+    assert_eq!(loads(&effects), ["/apps/blog/kv/posts?prefix=by-tag%2F&limit=1000&cursor=c"]);
+    let effects = bench.answer("/apps/blog/kv/posts?prefix=by-tag%2F&limit=1000&cursor=c", &page("by-tag/2", None));
     let saved = effects.iter().find_map(|effect| match effect {
         Effect::SaveText { text, to, .. } => Some((text.as_str(), to.as_str())),
         _ => None,

@@ -6,9 +6,9 @@ use super::tree_line::{draw, shown};
 use crate::keymap::Action;
 use crate::theme::{Ink, Look};
 use crate::widgets::text;
+use crate::widgets::window::Window;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most keys that can be marked: each is a change of its own.
@@ -29,9 +29,7 @@ pub(super) struct Tree {
     filter_text: String,
     /// What the lines were made of.
     made_of: Option<(u64, Filter)>,
-    /// First line that was visible, and how many there were, when it was drawn last.
-    top: Cell<usize>,
-    height: Cell<usize>,
+    window: Window,
 }
 
 impl Tree {
@@ -117,14 +115,11 @@ impl Tree {
 
     /// Moves or marks; answers whether it was one of these.
     pub(super) fn act(&mut self, action: Action, shelf: &Shelf) -> bool {
-        let page = self.height.get().saturating_sub(1).max(1);
+        if let Some(to) = self.window.moved(action, self.cursor, self.lines.len()) {
+            self.put_cursor(to, shelf);
+            return true;
+        }
         let to = match action {
-            Action::Up => self.cursor.saturating_sub(1),
-            Action::Down => self.cursor + 1,
-            Action::PageUp => self.cursor.saturating_sub(page),
-            Action::PageDown => self.cursor + page,
-            Action::Top => 0,
-            Action::Bottom => self.lines.len(),
             Action::NextHit | Action::PreviousHit => self.next_mark(action == Action::NextHit, shelf),
             Action::Mark => {
                 self.mark(shelf);
@@ -174,8 +169,8 @@ impl Tree {
 
     /// The collection of which more should be read: its end is visible, or nearly.
     pub(super) fn runs_out(&self, shelf: &Shelf) -> Option<(String, String)> {
-        let from = self.top.get().min(self.cursor);
-        let ahead = AHEAD_LINES.max(self.height.get() * 2);
+        let from = self.window.top().min(self.cursor);
+        let ahead = AHEAD_LINES.max(self.window.height() * 2);
         let near = self.lines.iter().skip(from).take(self.cursor - from + ahead);
         near.filter_map(|line| match line {
             Line::Rest { .. } => line.target(shelf),
@@ -203,10 +198,7 @@ impl Tree {
             return;
         }
         let height = usize::from(area.height);
-        self.height.set(height);
-        let top = self.top.get().min(self.lines.len().saturating_sub(height));
-        let top = top.min(self.cursor).max((self.cursor + 1).saturating_sub(height));
-        self.top.set(top);
+        let top = self.window.fit(height, self.cursor, self.lines.len());
         let visible = self.lines.iter().enumerate().skip(top).take(height);
         for ((at, line), y) in visible.zip(area.y..) {
             let row = Rect { y, height: 1, ..area };

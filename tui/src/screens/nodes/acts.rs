@@ -1,12 +1,12 @@
 //! What keys do to nodes.
 
-use super::words::fingerprint_groups;
 use super::{Nodes, detail, forms, token_form, token_from, token_reader};
 use crate::app::{Answered, Change, Context, Offer, Place, Request, ScreenId};
 use crate::keymap::Action;
 use crate::path::ApiPath;
 use crate::widgets::form::Values;
 use crate::widgets::picker::{Picker, PickerItem};
+use crate::words::{fingerprint_groups, fingerprint_text};
 use http::Method;
 use picloud_model::node::{Node, NodeKind, NodeState};
 use serde_json::json;
@@ -166,7 +166,7 @@ impl Nodes {
     fn pick_successor(&mut self, node: &Node, cx: &mut Context<'_>) {
         let waiting = self.nodes.iter().filter(|node| node.state == NodeState::Waiting);
         let item = |node: &Node| {
-            let shown = super::fingerprint_words(node.fingerprint.as_deref().unwrap_or_default());
+            let shown = fingerprint_text(node.fingerprint.as_deref().unwrap_or_default());
             PickerItem::new(node.id.as_str(), &node.name, shown)
         };
         self.about = Some(node.id.to_string());

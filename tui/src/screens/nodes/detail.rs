@@ -1,9 +1,9 @@
 //! All that is known of a node: below the list, and as a text.
 
-use super::words::{fingerprint_groups, fingerprint_words, labels_text};
 use crate::theme::{Ink, Look};
 use crate::widgets::reader::Reader;
 use crate::widgets::text;
+use crate::words::{fingerprint_groups, fingerprint_text, labels_text};
 use picloud_model::clock::UnixMs;
 use picloud_model::node::{Node, NodeKind, NodeState};
 use ratatui::buffer::Buffer;
@@ -26,7 +26,7 @@ pub(super) fn lines(node: &Node, now: UnixMs, zone: &jiff::tz::TimeZone) -> Vec<
         }
     };
     if let Some(fingerprint) = &node.fingerprint {
-        line(Ink::Plain, "fingerprint", fingerprint_words(fingerprint));
+        line(Ink::Plain, "fingerprint", fingerprint_text(fingerprint));
     }
     if node.state == NodeState::Waiting {
         line(Ink::Warn, "", "compare it with that machine's console; A lets it in, D forgets it".to_owned());

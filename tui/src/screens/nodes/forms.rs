@@ -1,10 +1,10 @@
 //! Forms of the Nodes screen.
 
-use super::words::{fingerprint_words, labels_from, labels_text};
 use crate::app::{Answered, Context};
 use crate::theme::Ink;
 use crate::widgets::form::{Field, FieldKind, Form, Values};
 use crate::widgets::reader::Reader;
+use crate::words::{fingerprint_text, labels_from, labels_text};
 use picloud_model::join_token::{MadeJoinToken, NewJoinToken};
 use picloud_model::node::{ApproveInput, Node, NodePatch};
 
@@ -13,7 +13,7 @@ const HOUR_MS: i64 = 60 * 60 * 1000;
 
 /// Before a stranger is let in.
 pub(super) fn approve(node: &Node) -> Form {
-    let shown = fingerprint_words(node.fingerprint.as_deref().unwrap_or_default());
+    let shown = fingerprint_text(node.fingerprint.as_deref().unwrap_or_default());
     let compare = "is it the same on that machine's console (or in `picloud-node status` there)? If not, Esc";
     let at = node.urls.first().map(|url| format!(" at {url}")).unwrap_or_default();
     // The line with what is to be compared is read only: a choice of one.

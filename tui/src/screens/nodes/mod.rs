@@ -7,10 +7,8 @@ mod load;
 mod rows;
 #[cfg(test)]
 mod tests;
-mod words;
 
 pub(super) use forms::{token_form, token_from, token_reader};
-pub(super) use words::{fingerprint_words, labels_text};
 
 use crate::app::{Answered, Context, Offer, Place, Screen, Slot, StreamEvent};
 use crate::keymap::Action;

@@ -1,9 +1,9 @@
 //! How nodes stand in the list.
 
-use super::words::labels_text;
 use crate::theme::Ink;
 use crate::widgets::list::{Cel, Column, Row, inked};
 use crate::widgets::text;
+use crate::words::labels_text;
 use picloud_model::node::{Node, NodeKind, NodeState};
 
 /// The columns.

@@ -70,8 +70,8 @@ impl Routes {
         match action {
             Action::Open | Action::Right => cx.go(script),
             Action::Test => {
-                cx.go(script);
-                cx.say(format!("t tries it: {}", spec.title()));
+                let method = spec.methods.first().map_or("GET", String::as_str);
+                cx.go(script.tried_with(method, &spec.path));
             }
             Action::Logs => cx.go(Place::of(ScreenId::Runs).app(&app).thing(format!("script:{}", spec.script))),
             Action::Info => cx.read(self.info(&app, &served, cx)),

@@ -69,7 +69,7 @@ impl Routes {
     }
 
     fn show(&mut self, cx: &mut Context<'_>) {
-        self.list.set(self.routes.all().map(|(app, route)| rows::row(app, route)).collect());
+        self.routes.fill(&mut self.list, |(app, route)| rows::row(app, route));
         let Some(wanted) = &self.wanted else { return };
         let is_there = self.list.select(wanted);
         if !is_there && self.routes.state.is_read() && !self.routes.state.is_loading() {

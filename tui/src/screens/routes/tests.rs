@@ -186,6 +186,30 @@ fn enter_goes_to_the_script_and_a_place_to_its_route() {
 }
 
 #[test]
+fn a_route_is_tried_with_its_own_request() {
+    let mut bench = bench();
+    bench.keys(&[Key::Down, Key::Down, Key::Char('t')]);
+    assert_eq!(bench.app.at(), ScreenId::Scripts);
+    let live = json!({"id": 7, "name": "door", "kind": "endpoint", "version": 1, "hash": "ab".repeat(32),
+        "size_bytes": 1, "updated_at": "2026-01-02T11:58:00Z", "author": "ada", "sdk_version": "1.1", "source": "1"});
+    bench.answer("/apps/kitchen/scripts/door", &live);
+    insta::assert_snapshot!("route_tried", bench.text());
+}
+
+#[test]
+fn the_first_route_is_selected_whichever_app_answers_first() {
+    let mut bench = Bench::at(ScreenId::Routes);
+    bench.answer("/apps?", &page(&[app("blog", &[]), app("kitchen", &[])]));
+    bench.answer("/apps/kitchen/routes", &page(&[route(9, &["POST"], "/door", "door", &[])]));
+    bench.answer("/apps/blog/routes", &page(&[route(3, &["GET"], "/feed", "feed", &[])]));
+    assert!(bench.text().contains(">  /feed"), "{}", bench.text());
+    bench.keys(&[Key::Char('r')]);
+    bench.answer("/apps?", &page(&[app("about", &[]), app("blog", &[])]));
+    bench.answer("/apps/about/routes", &page(&[route(1, &["GET"], "/", "page", &[])]));
+    assert!(bench.text().contains(">  /feed"), "later it stays on its route: {}", bench.text());
+}
+
+#[test]
 fn who_may_not_write_is_told_why() {
     let mut bench = bench();
     bench.app.facts.you = Some(you(&[Scope::ScriptRead]));

@@ -179,7 +179,7 @@ impl Live {
         parts.push(narrow.told_of_lines());
         match &self.flow {
             Flow::Connecting => parts.push("connecting".to_owned()),
-            Flow::Lost => parts.push("no lines: connection lost".to_owned()),
+            Flow::Lost => parts.push("connection lost, no newer lines".to_owned()),
             Flow::Refused(_) => parts.push("not with this key".to_owned()),
             Flow::Live => {}
         }

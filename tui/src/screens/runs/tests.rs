@@ -274,6 +274,19 @@ fn nothing_loading_failing_and_refused_are_told() {
 }
 
 #[test]
+fn older_runs_stay_with_their_time_where_newer_ones_cannot_be_had() {
+    let mut bench = kept_with((80, 24), CAPS);
+    bench.typed("r");
+    bench.refuse("/executions?limit=50", Problem::new(Code::NodeAway, "nobody answers"));
+    insta::assert_snapshot!("kept_stale_80x24", bench.text());
+    let mut bench = live();
+    bench.pass(9_000);
+    let retry_at_ms = bench.now().mono_ms + 4_000;
+    stream_is(&mut bench, StreamState::Lost { why: "the appliance ended the connection".to_owned(), retry_at_ms });
+    insta::assert_snapshot!("live_stale_80x24", bench.text());
+}
+
+#[test]
 fn a_run_is_opened_with_all_that_is_known_of_it() {
     let mut bench = kept_with((80, 24), CAPS);
     let opened = bench.keys(&[Key::Enter]);

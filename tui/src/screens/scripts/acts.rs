@@ -70,7 +70,7 @@ impl Scripts {
         if self.tree.list.selected_id() != before.as_deref() {
             match self.tree.selected() {
                 Some(_) => cx.later(REST, REST_MS),
-                None => self.clear_desk(cx),
+                None => drop(self.clear_desk(cx)),
             }
         }
         true

@@ -58,11 +58,12 @@ impl Scripts {
         let is_gone = answered.as_ref().is_err_and(|problem| problem.code == Code::NotFound);
         if is_gone && !desk.is_changed() {
             cx.say(format!("there is no script {} in {}", desk.id.name, desk.id.app));
-            self.clear_desk(cx);
+            drop(self.clear_desk(cx));
             self.focus = Focus::Tree;
             return;
         }
         self.delete_if_known(cx);
+        self.try_as_wanted(cx);
     }
 
     /// A test run ended.

@@ -89,6 +89,13 @@ pub(super) struct Desk {
 }
 
 impl Desk {
+    /// Whether it is being read for the first time, and nothing of it can be shown.
+    pub(super) fn is_arriving(&self) -> bool {
+        let has_problem = self.state.problem().is_some() || self.related.state().problem().is_some();
+        let is_there = self.live.is_some() && self.related.is_read();
+        !is_there && !has_problem && !self.is_changed()
+    }
+
     /// Of a script, with a draft where there is one; what is live must be read.
     pub(super) fn new(id: Id, draft: Option<Draft>) -> Self {
         let mut desk = Self {

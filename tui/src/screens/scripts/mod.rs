@@ -39,6 +39,10 @@ use trial::{Inputs, Outcome};
 const REST_MS: u64 = 80;
 /// The wait for that.
 const REST: &str = "rest";
+/// How long what was on the desk before stays in the place of what is being read.
+const SHADOW_MS: u64 = 400;
+/// The wait for that.
+const SHADOW: &str = "shadow";
 /// Most drafts there are at a time; each may be as long as a source.
 const DRAFTS_MAX: usize = 100;
 
@@ -63,6 +67,9 @@ enum Below {
 pub(super) struct Scripts {
     tree: Tree,
     desk: Option<Desk>,
+    /// What was on the desk before, shown until what is there now was read: a pane that is emptied and filled again for each
+    /// step of the cursor costs a slow line twice.
+    shadow: Option<Desk>,
     focus: Focus,
     below: Below,
     past: Past,
@@ -78,6 +85,8 @@ pub(super) struct Scripts {
     theirs: Option<Live>,
     /// What was filled in last for a test run.
     inputs: BTreeMap<Id, Inputs>,
+    /// The request that what is on the desk is to be tried with as soon as it is there.
+    wanted_trial: Option<(String, String)>,
     /// What was tried last, in short.
     tried: String,
     outcome: Outcome,
@@ -96,6 +105,7 @@ impl Scripts {
         Self {
             tree: Tree::new(),
             desk: None,
+            shadow: None,
             focus: Focus::Tree,
             below: Below::Related,
             past: Past::default(),
@@ -105,6 +115,7 @@ impl Scripts {
             making: None,
             theirs: None,
             inputs: BTreeMap::new(),
+            wanted_trial: None,
             tried: String::new(),
             outcome: Outcome::default(),
             outcome_top: 0,
@@ -150,21 +161,35 @@ impl Scripts {
         if self.desk.as_ref().is_some_and(|desk| desk.id == id) {
             return;
         }
-        self.clear_desk(cx);
+        let before = self.clear_desk(cx);
         let mut desk = Desk::new(id.clone(), self.parked.remove(&id));
         desk.load(cx);
         self.desk = Some(desk);
+        self.shadow = before.filter(|_| self.focus == Focus::Tree);
+        if self.shadow.is_some() {
+            cx.later(SHADOW, SHADOW_MS);
+        }
         self.note_facts(cx);
     }
 
-    /// Takes the script off the desk.
-    fn clear_desk(&mut self, cx: &mut Context<'_>) {
-        if let Some(mut desk) = self.desk.take() {
+    /// What the panes show: what is on the desk, or what was there until that is read.
+    fn shown_desk(&self) -> Option<&Desk> {
+        let desk = self.desk.as_ref()?;
+        Some(self.shadow.as_ref().filter(|_| desk.is_arriving()).unwrap_or(desk))
+    }
+
+    /// Takes the script off the desk; answers what it was, where that was read.
+    fn clear_desk(&mut self, cx: &mut Context<'_>) -> Option<Desk> {
+        let mut before = self.desk.take();
+        if let Some(desk) = &mut before {
             desk.keep(cx);
+            desk.is_typing = false;
             if let Some(draft) = desk.draft() {
                 self.parked.insert(desk.id.clone(), draft);
             }
         }
+        let shadow = self.shadow.take();
+        self.wanted_trial = None;
         self.past = Past::default();
         self.below = Below::Related;
         self.outcome = Outcome::default();
@@ -172,6 +197,7 @@ impl Scripts {
         if self.focus == Focus::Below {
             self.focus = Focus::Source;
         }
+        before.filter(|desk| !desk.is_arriving()).or(shadow)
     }
 
     /// Opens what has the cursor in the tree at once, where that is a script.
@@ -197,6 +223,7 @@ impl Screen for Scripts {
         }
         if let Some(desk) = &mut self.desk {
             desk.wanted_line = place.line;
+            self.wanted_trial.clone_from(&place.request);
             if desk.live.is_some()
                 && let Some(line) = desk.wanted_line.take()
             {
@@ -207,10 +234,12 @@ impl Screen for Scripts {
                 desk.load(cx);
             }
         }
+        self.try_as_wanted(cx);
         self.sign_tree();
     }
 
     fn leave(&mut self) {
+        self.wanted_trial = None;
         if let Some(desk) = &mut self.desk {
             desk.is_typing = false;
         }
@@ -305,6 +334,7 @@ impl Screen for Scripts {
                 Some(id) if self.focus == Focus::Tree => self.open(id, cx),
                 _ => {}
             },
+            (SHADOW, _) => self.shadow = None,
             (desk::KEEP, Some(desk)) => desk.keep(cx),
             (desk::CHECK, Some(_)) => self.check(cx),
             _ => {}
@@ -327,9 +357,13 @@ impl Screen for Scripts {
         self.view_panes(look, area, buf);
     }
 
-    fn cursor(&self, area: Rect) -> Option<(u16, u16)> {
+    fn view_zoomed(&self, look: &Look, area: Rect, buf: &mut Buffer) {
+        self.view_pane(look, area, buf);
+    }
+
+    fn cursor(&self, area: Rect, is_zoomed: bool) -> Option<(u16, u16)> {
         let desk = self.desk.as_ref().filter(|desk| desk.is_typing)?;
-        desk.editor.cursor(self.panes(area).source)
+        desk.editor.cursor(if is_zoomed { area } else { self.panes(area).source })
     }
 
     fn problem(&self) -> Option<&Problem> {

@@ -221,6 +221,14 @@ impl Scripts {
         cx.form(TRY, inputs.form(&desk.id, desk.is_changed()));
     }
 
+    /// The form for the request that somebody came with, once it is known what the script is.
+    pub(super) fn try_as_wanted(&mut self, cx: &mut Context<'_>) {
+        let Some(desk) = self.desk.as_ref().filter(|desk| desk.live.is_some() && !desk.is_typing) else { return };
+        let Some((method, path)) = self.wanted_trial.take() else { return };
+        let inputs = self.inputs.get(&desk.id).cloned().unwrap_or_default().for_request(&method, &path);
+        cx.form(TRY, inputs.form(&desk.id, desk.is_changed()));
+    }
+
     fn run(&mut self, values: &Values, cx: &mut Context<'_>) {
         let Some(desk) = &self.desk else { return };
         let inputs = match Inputs::of(values) {

@@ -42,6 +42,14 @@ impl Default for Inputs {
 }
 
 impl Inputs {
+    /// For a request of a route; what else was filled in last stays.
+    pub(super) fn for_request(mut self, method: &str, path: &str) -> Self {
+        self.is_event = false;
+        method.clone_into(&mut self.method);
+        path.clone_into(&mut self.path);
+        self
+    }
+
     /// The form, filled in as it was last.
     pub(super) fn form(&self, id: &Id, is_draft: bool) -> Form {
         let choice = |choices: &[&str]| FieldKind::Choice(choices.iter().map(|choice| (*choice).to_owned()).collect());

@@ -57,7 +57,7 @@ impl Scripts {
 
     /// Lines of what stands below the source, with the rule above it.
     fn below_lines(&self, height: u16) -> u16 {
-        let Some(desk) = &self.desk else { return 0 };
+        let Some(desk) = self.shown_desk() else { return 0 };
         let few = |count: usize| u16::try_from(count).unwrap_or(height).max(1) + 1;
         match self.below {
             Below::Related if self.focus == Focus::Below => few(desk.related.list.len()).max(6),
@@ -79,6 +79,15 @@ impl Scripts {
         self.view_below(look, panes.below, buf);
     }
 
+    /// Draws the pane with the focus alone.
+    pub(super) fn view_pane(&self, look: &Look, area: Rect, buf: &mut Buffer) {
+        match self.focus {
+            Focus::Tree => self.view_tree(look, area, buf),
+            Focus::Source => self.view_source(look, area, buf),
+            Focus::Below => self.view_below(look, area, buf),
+        }
+    }
+
     fn view_tree(&self, look: &Look, area: Rect, buf: &mut Buffer) {
         if area.is_empty() {
             return;
@@ -97,7 +106,7 @@ impl Scripts {
         if area.is_empty() {
             return;
         }
-        let Some(desk) = &self.desk else {
+        let Some(desk) = self.shown_desk() else {
             return state::say(look, area, buf, &self.nothing_open());
         };
         if desk.live.is_some() || desk.is_changed() {
@@ -139,7 +148,7 @@ impl Scripts {
     }
 
     fn view_below(&self, look: &Look, area: Rect, buf: &mut Buffer) {
-        let Some(desk) = &self.desk else { return };
+        let Some(desk) = self.shown_desk() else { return };
         if area.is_empty() {
             return;
         }
@@ -176,7 +185,7 @@ impl Scripts {
     /// What stands in line 2.
     pub(super) fn title_text(&self, look: &Look) -> String {
         let then = look.signs().then;
-        let Some(desk) = &self.desk else {
+        let Some(desk) = self.shown_desk() else {
             let app = self.tree.app().map_or_else(String::new, |app| format!(" {then} {app}"));
             return format!("{app}{}", self.tree.state.note(&self.zone));
         };

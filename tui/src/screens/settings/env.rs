@@ -108,7 +108,7 @@ impl Page for Env {
             let name = format!("{app}/{}", value.name);
             Row::new(name.clone(), vec![name.into(), value.value.clone().into()])
         };
-        self.list.set(self.env.all().map(row).collect());
+        self.env.fill(&mut self.list, row);
         true
     }
 

@@ -9,6 +9,7 @@ use crate::widgets::form::Values;
 use crate::widgets::list::{Column, List, Row};
 use crate::widgets::state::State;
 use crate::widgets::text;
+use crate::words::labels_text;
 use picloud_model::audit::AuditEntry;
 use picloud_model::join_token::JoinToken;
 use picloud_model::page::Page as Items;
@@ -78,7 +79,7 @@ impl Page for JoinTokens {
         let row = |token: &JoinToken| {
             let cells = vec![
                 token.id.to_string().into(),
-                nodes::labels_text(&token.labels).into(),
+                labels_text(&token.labels).into(),
                 token.uses_left.to_string().into(),
                 text::moment(cx.now.unix_ms, token.expires_at, &cx.facts.zone).into(),
                 token.created_by.clone().into(),

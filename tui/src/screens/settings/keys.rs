@@ -10,6 +10,7 @@ use crate::widgets::list::{Column, List, Row};
 use crate::widgets::reader::Reader;
 use crate::widgets::state::State;
 use crate::widgets::text;
+use crate::words::{scope_text, span_ms};
 use picloud_model::audit::AuditEntry;
 use picloud_model::clock::UnixMs;
 use picloud_model::key::{ApiKey, CreatedKey, NewKey};
@@ -70,23 +71,12 @@ fn scopes(key: &ApiKey) -> String {
 }
 
 fn form() -> Form {
-    let toggle = |scope: &Scope| Field::line(scope.as_str(), scope.as_str(), about(*scope)).kind(FieldKind::Toggle);
+    let toggle =
+        |scope: &Scope| Field::line(scope.as_str(), scope.as_str(), scope_text(*scope)).kind(FieldKind::Toggle);
     let form = Form::new("New key", "make").field(Field::line("name", "name", "who or what uses it").needed());
     let form = Scope::ALL.iter().fold(form, |form, scope| form.field(toggle(scope)));
     form.field(Field::line("apps", "only in apps", "with blanks between; empty for all; not for node: and instance:"))
         .field(Field::line("expires", "for", "90d, 12h or 4w; empty: until it is revoked").with("90d"))
-}
-
-fn about(scope: Scope) -> &'static str {
-    match scope {
-        Scope::ScriptRead => "scripts, routes, stored values, runs and logs: read",
-        Scope::ScriptWrite => "the same: write; and run scripts",
-        Scope::Invoke => "call routes with auth = \"key\"",
-        Scope::AppAdmin => "apps: create, change, delete, deploy; their secrets",
-        Scope::NodeRead => "the state of appliance and nodes, and metrics",
-        Scope::NodeAdmin => "nodes: approve, drain, label, remove",
-        Scope::InstanceAdmin => "keys, audit log, backup",
-    }
 }
 
 /// What the form says.
@@ -103,17 +93,10 @@ fn made(values: &Values, now: UnixMs) -> Result<NewKey, String> {
     }
     let expires_at = match values.get("expires").trim() {
         "" => None,
-        span => Some(now + span_ms(span).ok_or("for: write 90d, 12h or 4w")?),
+        span => Some(now + span_ms(span).filter(|ms| *ms > 0).ok_or("for: write 90d, 12h or 4w")?),
     };
     let apps = (!apps.is_empty()).then_some(apps);
     Ok(NewKey { name: values.get("name").trim().to_owned(), scopes, apps, expires_at })
-}
-
-/// Reads `90d`.
-fn span_ms(text: &str) -> Option<i64> {
-    const UNITS: [(char, i64); 4] = [('m', 60), ('h', 3_600), ('d', 86_400), ('w', 604_800)];
-    let (number, seconds) = UNITS.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(*unit)?, seconds)))?;
-    Some(i64::from(number.parse::<u32>().ok().filter(|number| *number > 0)?) * seconds * 1_000)
 }
 
 impl Page for Keys {

@@ -136,7 +136,7 @@ impl Page for Secrets {
             ];
             Row::new(name, cells)
         };
-        self.list.set(self.secrets.all().map(row).collect());
+        self.secrets.fill(&mut self.list, row);
         true
     }
 

@@ -85,7 +85,7 @@ impl Page for Timers {
             ];
             Row::new(format!("{app}/{}", timer.id), cells)
         };
-        self.list.set(self.timers.all().map(row).collect());
+        self.timers.fill(&mut self.list, row);
         true
     }
 

@@ -22,8 +22,6 @@ pub(super) const PREVIEW: &str = "preview";
 const NEXT: &str = "next";
 /// What a trigger started lately.
 const RUNS: &str = "last-runs";
-/// A table in `$EDITOR`.
-pub(super) const TABLE: &str = "table";
 /// Times that are told before a schedule is saved, and of one that is there.
 const PREVIEW_TIMES: u32 = 3;
 const NEXT_TIMES: u32 = 5;
@@ -34,13 +32,13 @@ const RUNS_TOLD: u32 = 10;
 #[derive(Clone, Debug)]
 pub(super) struct Editing {
     /// The app; empty where the form asks for it.
-    app: String,
+    pub(super) app: String,
     /// As it was.
-    was: TriggerSpec,
+    pub(super) was: TriggerSpec,
     /// The version that was changed; `None` for a new one.
-    version: Option<i64>,
+    pub(super) version: Option<i64>,
     /// The schedule and zone whose times were told already.
-    previewed: Option<(Option<String>, Option<String>)>,
+    pub(super) previewed: Option<(Option<String>, Option<String>)>,
 }
 
 impl Triggers {
@@ -244,8 +242,7 @@ impl Triggers {
             return cx.refuse("asking when it would come");
         }
         let app = values.filled("app").unwrap_or(&editing.app).to_owned();
-        let editing = editing.clone();
-        save(&app, &spec, &editing, cx);
+        cx.change(saved(&app, &spec, editing).tag(SPEC));
     }
 
     /// When the schedule in the form would come.
@@ -276,39 +273,6 @@ impl Triggers {
         let name = &trigger.spec.name;
         let request = Request::post(ApiPath::of_app(app, &["triggers", name, "fire"]), &json!({ "event": event }));
         cx.change(Change::new(format!("fired {app}/{name}: l shows its runs"), request).tag(FIRE));
-    }
-
-    /// The table as JSON in `$EDITOR`; what was not accepted the last time comes again.
-    fn edit_outside(&mut self, app: &str, trigger: &Trigger, cx: &mut Context<'_>) {
-        let name = &trigger.spec.name;
-        let id = super::rows::id(app, name);
-        let table = || format!("{:#}\n", json!(trigger.spec));
-        let text = self.kept_table.take().filter(|(kept, _)| *kept == id).map_or_else(table, |(_, text)| text);
-        let (was, version) = (trigger.spec.clone(), Some(trigger.version));
-        self.editing = Some(Editing { app: app.to_owned(), was, version, previewed: None });
-        cx.edit_outside(Slot::of(TABLE, id), &format!("{name}.json"), text, None);
-    }
-
-    /// `$EDITOR` ended with a table.
-    pub(super) fn table_edited(&mut self, id: &str, text: &str, cx: &mut Context<'_>) {
-        let Some(editing) = self.editing.take() else { return };
-        let spec = serde_json::from_str::<TriggerSpec>(text).map_err(|error| error.to_string());
-        let checked = spec.and_then(|spec| match spec.check().first() {
-            Some(fault) => Err(format!("{}: {}", fault.message, fault.hint)),
-            None if spec.name != editing.was.name => Err("the name cannot be changed".to_owned()),
-            None => Ok(spec),
-        });
-        match checked {
-            Ok(spec) if spec == editing.was => cx.say("unchanged: nothing was saved"),
-            Ok(spec) => {
-                let app = editing.app.clone();
-                save(&app, &spec, &editing, cx);
-            }
-            Err(why) => {
-                self.kept_table = Some((id.to_owned(), text.to_owned()));
-                cx.say(format!("not saved, x opens it again: {why}"));
-            }
-        }
     }
 
     fn ask_info(&mut self, app: &str, trigger: &Trigger, cx: &mut Context<'_>) {
@@ -354,14 +318,13 @@ fn ask_runs(app: &str, name: &str, id: String, cx: &mut Context<'_>) {
 }
 
 /// Makes a trigger, or changes one; either can be taken back.
-fn save(app: &str, spec: &TriggerSpec, editing: &Editing, cx: &mut Context<'_>) {
+pub(super) fn saved(app: &str, spec: &TriggerSpec, editing: &Editing) -> Change {
     let name = &spec.name;
     let one = || ApiPath::of_app(app, &["triggers", name]);
-    let change = match editing.version {
+    match editing.version {
         None => Change::new(format!("made {app}/{name}"), Request::post(ApiPath::of_app(app, &["triggers"]), spec))
             .undone_by(format!("{app}/{name} is gone again"), Request::delete(one())),
         Some(version) => Change::new(format!("saved {app}/{name}"), Request::put(one(), spec).if_match(version))
             .undone_by(format!("{app}/{name} is as before"), Request::put(one(), &editing.was)),
-    };
-    cx.change(change.tag(SPEC));
+    }
 }

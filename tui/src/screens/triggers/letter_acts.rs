@@ -1,7 +1,7 @@
 //! What keys do to dead letters: read, send again as they are or changed, discard.
 
 use super::letters::Of;
-use super::{Pane, Triggers, forms, rows, told};
+use super::{Pane, Triggers, drafts, forms, rows, told};
 use crate::app::{Change, Context, Offer, Place, Request, ScreenId, Slot};
 use crate::keymap::Action;
 use crate::path::ApiPath;
@@ -25,6 +25,10 @@ impl Triggers {
         let none = (count == 0).then(|| "there is no dead letter here".to_owned());
         let refused = self.may_not_write.clone().or(none.clone());
         let one = refused.clone().or((count > 1).then(|| "one at a time: Esc unmarks".to_owned()));
+        let of = self.letters.of.as_ref().zip(self.letters.selected());
+        let has_draft =
+            of.is_some_and(|(of, letter)| self.drafts.get(&draft_id(&of.app, &letter.id.to_string())).is_some());
+        let outside = if has_draft { "your draft in $EDITOR" } else { "change in $EDITOR" };
         let many = if count > 1 { format!(" {count}") } else { String::new() };
         vec![
             Offer::new(Action::Open, "read").unless(none.clone()),
@@ -34,7 +38,7 @@ impl Triggers {
             Offer::new(Action::NextPane, "triggers"),
             Offer::new(Action::Mark, "mark").unless(none.clone()),
             Offer::new(Action::MarkAll, "mark all").unless(none.clone()),
-            Offer::new(Action::EditOutside, "change in $EDITOR").unless(one),
+            Offer::new(Action::EditOutside, outside).unless(one),
             Offer::new(Action::Right, "script").unless(none.clone()),
             Offer::new(Action::Logs, "runs").unless(none.clone()),
             Offer::new(Action::Copy, "copy command").unless(none),
@@ -66,13 +70,10 @@ impl Triggers {
         match action {
             Action::Open | Action::Info => cx.load(slot(READ), one()),
             Action::Edit => cx.load(slot(CHANGE), one()),
-            Action::EditOutside => {
-                let key = format!("{}/{id}", of.app);
-                match self.kept_event.take().filter(|(kept, _)| *kept == key) {
-                    Some((_, text)) => cx.edit_outside(slot(CHANGE_OUTSIDE), &format!("letter-{id}.json"), text, None),
-                    None => cx.load(slot(CHANGE_OUTSIDE), one()),
-                }
-            }
+            Action::EditOutside => match self.drafts.get(&draft_id(&of.app, &id)) {
+                Some(_) => drafts::ask(&format!("of letter {id}"), "replay", cx),
+                None => cx.load(slot(CHANGE_OUTSIDE), one()),
+            },
             Action::Right => {
                 let place = Place::of(ScreenId::Scripts).app(&of.app);
                 let at = letter.error.at.as_ref();
@@ -167,21 +168,45 @@ impl Triggers {
         }
     }
 
+    /// What becomes of a draft: of the letter or the trigger with the cursor.
+    pub(super) fn draft_picked(&mut self, choice: &str, cx: &mut Context<'_>) {
+        if self.focus == Pane::Triggers {
+            return self.table_draft(choice, cx);
+        }
+        let (Some(of), Some(letter)) = (&self.letters.of, self.letters.selected()) else { return };
+        let (app, id) = (of.app.clone(), letter.id.to_string());
+        let Some(text) = self.drafts.get(&draft_id(&app, &id)).map(str::to_owned) else { return };
+        let slot = Slot::of(CHANGE_OUTSIDE, format!("{app}/{id}"));
+        match choice {
+            "open" => cx.edit_outside(slot, &format!("letter-{id}.json"), text, None),
+            "send" => self.event_edited(&slot.of, &text, cx),
+            _ => self.drafts.forget(&draft_id(&app, &id), cx),
+        }
+    }
+
     /// `$EDITOR` ended with a letter's event.
     pub(super) fn event_edited(&mut self, of: &str, text: &str, cx: &mut Context<'_>) {
         let Some(Of { app, trigger: Some(id) }) = Of::row(of) else { return };
         let Ok(id) = id.parse::<i64>() else { return };
+        let draft = draft_id(&app, &id.to_string());
         match event_of(text) {
             Ok(event) => {
+                // Whoever answers the question with no, or is refused, finds it again.
+                self.drafts.send(draft, text, cx);
                 let question = format!("replay letter {id} with the changed event");
-                cx.change(changed(&app, id, event, None).asks("replay", question));
+                cx.change(changed(&app, id, event, None).asks("replay", question).tag(CHANGE_OUTSIDE));
             }
             Err(why) => {
-                self.kept_event = Some((of.to_owned(), text.to_owned()));
+                self.drafts.keep(draft, text, cx);
                 cx.say(format!("not sent, x opens it again: {why}"));
             }
         }
     }
+}
+
+/// What the draft of a letter's event is kept by.
+fn draft_id(app: &str, id: &str) -> String {
+    format!("{}{app}/{id}", drafts::LETTER)
 }
 
 fn changed(app: &str, id: i64, event: Value, version: Option<i64>) -> Change {

@@ -222,7 +222,11 @@ impl Letters {
         let x = text::put(buf, area, (x + 1, area.y), &shown, usize::from(area.width), ink);
         let rest = usize::from(area.right().saturating_sub(x + 1));
         text::put(buf, area, (x + 1, area.y), &rule.repeat(rest), rest, look.ink(Ink::Faint));
-        let below = Rect { y: area.y + 1, height: area.height - 1, ..area };
+        self.view_list(look, Rect { y: area.y + 1, height: area.height - 1, ..area }, buf, has_focus);
+    }
+
+    /// Draws them alone.
+    pub(super) fn view_list(&self, look: &Look, below: Rect, buf: &mut Buffer, has_focus: bool) {
         if !self.list.is_empty() {
             self.list.view(look, below, buf, has_focus);
         } else if !self.items.is_empty() {

@@ -100,7 +100,11 @@ impl Triggers {
             all.extend(triggers.iter().map(|trigger| rows::trigger(app, trigger, now, zone)));
             all.extend(self.loose.get(app).map(|count| rows::loose(app, *count)));
         }
-        self.list.set(all);
+        if self.state.is_read() {
+            self.list.set(all);
+        } else {
+            self.list.grow(all);
+        }
         if self.waiting.is_empty() && self.new_apps.is_empty() && self.state.is_loading() {
             self.state.ended(cx.now, None);
         }

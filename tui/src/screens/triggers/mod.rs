@@ -1,12 +1,14 @@
 //! The Triggers screen: what starts scripts in all apps, and below it the dead letters of the one that is selected.
 
 mod acts;
+mod drafts;
 mod forms;
 mod letter_acts;
 mod letters;
 mod load;
 mod publish;
 mod rows;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod told;
@@ -18,6 +20,7 @@ use crate::theme::Look;
 use crate::widgets::form::Values;
 use crate::widgets::list::List;
 use crate::widgets::state::{State, no_match};
+use drafts::Drafts;
 use letters::Letters;
 use picloud_model::audit::AuditEntry;
 use picloud_model::scope::Scope;
@@ -63,9 +66,7 @@ pub(super) struct Triggers {
     wanted: Option<(String, bool)>,
     editing: Option<acts::Editing>,
     changing: Option<(String, i64)>,
-    /// What `$EDITOR` left that was not accepted: of which trigger or letter, and the text.
-    kept_table: Option<(String, String)>,
-    kept_event: Option<(String, String)>,
+    drafts: Drafts,
     info_next: Value,
     may_not_write: Option<String>,
     zone: jiff::tz::TimeZone,
@@ -89,11 +90,20 @@ impl Triggers {
             wanted: None,
             editing: None,
             changing: None,
-            kept_table: None,
-            kept_event: None,
+            drafts: Drafts::default(),
             info_next: Value::Null,
             may_not_write: None,
             zone: jiff::tz::TimeZone::UTC,
+        }
+    }
+
+    fn view_triggers(&self, look: &Look, area: Rect, buf: &mut Buffer) {
+        if !self.list.is_empty() {
+            self.list.view(look, area, buf, self.focus == Pane::Triggers);
+        } else if self.apps.values().any(|triggers| !triggers.is_empty()) {
+            no_match(look, area, buf, self.list.filter_text());
+        } else {
+            self.state.view(look, area, buf, "no triggers yet: n makes one");
         }
     }
 
@@ -106,6 +116,7 @@ impl Triggers {
 impl Screen for Triggers {
     fn enter(&mut self, place: &Place, cx: &mut Context<'_>) {
         self.zone = cx.facts.zone.clone();
+        self.drafts.begin(cx);
         cx.follow(load::ACTIVITY, ApiPath::new(&["activity"]));
         if let (Some(app), Some(thing)) = (&place.app, &place.thing) {
             let (name, with_letters) = match thing.strip_suffix("#letters") {
@@ -211,16 +222,19 @@ impl Screen for Triggers {
         }
     }
 
-    fn picked(&mut self, _picker: &'static str, id: &str, cx: &mut Context<'_>) {
+    fn picked(&mut self, picker: &'static str, id: &str, cx: &mut Context<'_>) {
         match id {
+            _ if picker == drafts::DRAFT => self.draft_picked(id, cx),
             publish::PUBLISH => self.publish_picked(cx),
             kind => self.kind_picked(kind, cx),
         }
     }
 
     fn changed(&mut self, tag: &'static str, answered: &Answered, cx: &mut Context<'_>) {
-        if tag == publish::PUBLISH {
-            publish::published(answered, cx);
+        match tag {
+            publish::PUBLISH => publish::published(answered, cx),
+            tables::TABLE | letter_acts::CHANGE_OUTSIDE => self.drafts.answered(answered, cx),
+            _ => {}
         }
     }
 
@@ -234,16 +248,14 @@ impl Screen for Triggers {
 
     fn edited(&mut self, slot: &Slot, text: &str, cx: &mut Context<'_>) {
         match slot.name {
-            acts::TABLE => self.table_edited(&slot.of, text, cx),
+            tables::TABLE => self.table_edited(&slot.of, text, cx),
             letter_acts::CHANGE_OUTSIDE => self.event_edited(&slot.of, text, cx),
             _ => {}
         }
     }
 
     fn drafts(&self) -> Vec<(String, String)> {
-        let table = self.kept_table.iter().map(|(id, text)| (format!("trigger {id}"), text.clone()));
-        let event = self.kept_event.iter().map(|(id, text)| (format!("letter {id}"), text.clone()));
-        table.chain(event).collect()
+        self.drafts.all()
     }
 
     fn view(&self, look: &Look, area: Rect, buf: &mut Buffer) {
@@ -261,16 +273,17 @@ impl Screen for Triggers {
             (false, Pane::Letters) => (None, Some(area)),
         };
         if let Some(upper) = upper {
-            if !self.list.is_empty() {
-                self.list.view(look, upper, buf, self.focus == Pane::Triggers);
-            } else if self.apps.values().any(|triggers| !triggers.is_empty()) {
-                no_match(look, upper, buf, self.list.filter_text());
-            } else {
-                self.state.view(look, upper, buf, "no triggers yet: n makes one");
-            }
+            self.view_triggers(look, upper, buf);
         }
         if let Some(lower) = lower {
             self.letters.view(look, lower, buf, self.focus == Pane::Letters);
+        }
+    }
+
+    fn view_zoomed(&self, look: &Look, area: Rect, buf: &mut Buffer) {
+        match self.focus {
+            Pane::Triggers => self.view_triggers(look, area, buf),
+            Pane::Letters => self.letters.view_list(look, area, buf, true),
         }
     }
 }

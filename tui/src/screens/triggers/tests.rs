@@ -96,16 +96,20 @@ fn whole(id: i64) -> Value {
 /// Everything is there, the cursor on `home/door` with its three letters.
 fn filled_with(size: (u16, u16), caps: Caps) -> Bench {
     let mut bench = Bench::with(ScreenId::Triggers, size, caps);
+    fill(&mut bench);
+    bench
+}
+
+fn fill(bench: &mut Bench) {
     bench.answer("/apps?limit", &apps());
     bench.answer("/apps/blog/triggers", &of_blog());
     bench.answer("/apps/home/triggers", &of_home());
     bench.keys(&[Key::End]);
-    due(&mut bench, "rests");
+    due(bench, "rests");
     bench.answer("/apps/home/dead-letters?", &letters());
     for id in [15, 16, 17] {
         bench.answer(&format!("/apps/home/dead-letters/{id}"), &whole(id));
     }
-    bench
 }
 
 fn filled() -> Bench {
@@ -323,10 +327,47 @@ fn a_letter_is_changed_in_a_form_or_an_editor_and_then_replayed() {
     assert!(!text.contains("attempt"), "what cannot be changed is not there: {text}");
     bench.send(Msg::Edited { owner: owner.clone(), text: Ok("{ \"value\": ".to_owned()) });
     assert!(bench.text().contains("x opens it again"), "{}", bench.text());
-    let (_, again) = bench.typed("x").iter().find_map(edits).expect("it is opened again");
+    bench.typed("x");
+    assert!(bench.text().contains("The draft of letter 17"), "{}", bench.text());
+    let (_, again) = bench.keys(&[Key::Enter]).iter().find_map(edits).expect("it is opened again");
     assert_eq!(again, "{ \"value\": ", "what was typed is not lost");
     bench.send(Msg::Edited { owner, text: Ok("{ \"value\": 5 }".to_owned()) });
     assert_eq!(writes(&bench.typed("y")), ["POST /apps/home/dead-letters/17/retry"]);
+}
+
+#[test]
+fn an_event_that_was_not_accepted_is_kept_until_it_is_also_over_a_restart() {
+    let kept = |effects: &[Effect]| {
+        let of_draft = |effect: &Effect| match effect {
+            Effect::KeepDraft { id, text } => Some((id.clone(), text.clone())),
+            _ => None,
+        };
+        effects.iter().find_map(of_draft).expect("a draft is written down or thrown away")
+    };
+    let text = "{ \"value\": 5 }";
+    let mut bench = Bench::at(ScreenId::Triggers);
+    bench.app.facts.drafts.insert("letter home/17".to_owned(), text.to_owned());
+    bench.put(Box::new(super::Triggers::new()));
+    bench.go(&Place::of(ScreenId::Triggers));
+    fill(&mut bench);
+    bench.keys(&[Key::Tab]);
+    bench.typed("x");
+    insta::assert_snapshot!("letter_draft", bench.text());
+    bench.keys(&[Key::Down]);
+    let sent = bench.keys(&[Key::Enter]);
+    assert_eq!(kept(&sent), ("letter home/17".to_owned(), text.to_owned()));
+    assert!(bench.text().contains("replay letter 17 with the changed event"), "{}", bench.text());
+    bench.typed("n");
+    assert_eq!(bench.app.drafts(), [("letter home/17".to_owned(), text.to_owned())], "it was kept, not sent");
+    bench.typed("x");
+    bench.keys(&[Key::Down, Key::Enter, Key::Char('y')]);
+    bench.wrote(Err(Problem::new(Code::Conflict, "script door is quarantined")));
+    assert_eq!(bench.app.drafts().len(), 1, "it was refused");
+    bench.typed("x");
+    bench.keys(&[Key::Down, Key::Enter, Key::Char('y')]);
+    let accepted = bench.wrote(Ok(Answer { status: 202, ..Answer::default() }));
+    assert_eq!(kept(&accepted), ("letter home/17".to_owned(), String::new()));
+    assert!(bench.app.drafts().is_empty());
 }
 
 #[test]

@@ -7,15 +7,12 @@ use std::cmp::Ordering;
 impl List {
     /// Moves, marks or sorts; `Back` takes all marks away, where there are any. Answers whether it was one of these.
     pub(crate) fn act(&mut self, action: Action) -> bool {
-        let page = self.height.get().saturating_sub(1).max(1);
-        let last = self.shown.len().saturating_sub(1);
+        if let Some(at) = self.window.moved(action, self.cursor, self.shown.len()) {
+            self.cursor = at;
+            self.has_moved = true;
+            return true;
+        }
         match action {
-            Action::Up => self.cursor = self.cursor.saturating_sub(1),
-            Action::Down => self.cursor = (self.cursor + 1).min(last),
-            Action::PageUp => self.cursor = self.cursor.saturating_sub(page),
-            Action::PageDown => self.cursor = (self.cursor + page).min(last),
-            Action::Top => self.cursor = 0,
-            Action::Bottom => self.cursor = last,
             Action::NextHit | Action::PreviousHit => self.go_to_mark(action == Action::NextHit),
             Action::Mark => self.mark(),
             Action::MarkAll => self.mark_all(),
@@ -27,6 +24,7 @@ impl List {
     }
 
     fn mark(&mut self) {
+        self.has_moved = true;
         let Some(id) = self.selected_id().map(str::to_owned) else { return };
         if !self.marks.remove(&id) {
             self.marks.insert(id);
@@ -77,7 +75,7 @@ impl List {
         }
         self.cursor = self.cursor.min(self.shown.len().saturating_sub(1));
         if let Some(id) = selected {
-            self.select(&id);
+            self.put_cursor(&id);
         }
     }
 }

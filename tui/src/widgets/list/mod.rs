@@ -6,7 +6,7 @@ mod tests;
 mod view;
 
 use crate::theme::Ink;
-use std::cell::Cell;
+use crate::widgets::window::Window;
 use std::collections::BTreeSet;
 
 /// A column.
@@ -120,9 +120,9 @@ pub(crate) struct List {
     sort: Option<usize>,
     /// Whether any row is a branch, so that all names are indented by its sign.
     has_branches: bool,
-    /// First line that was visible, and how many there were, when it was drawn last.
-    top: Cell<usize>,
-    height: Cell<usize>,
+    window: Window,
+    /// Whether somebody chose where the cursor is.
+    has_moved: bool,
 }
 
 impl List {
@@ -137,8 +137,8 @@ impl List {
             filter: String::new(),
             sort: None,
             has_branches: false,
-            top: Cell::new(0),
-            height: Cell::new(1),
+            window: Window::default(),
+            has_moved: false,
         }
     }
 
@@ -152,6 +152,16 @@ impl List {
             self.marks.retain(|id| there.contains(id.as_str()));
         }
         self.arrange(selected);
+    }
+
+    /// Rows of which more may come before these: until somebody moves, the cursor stays on the first.
+    pub(crate) fn grow(&mut self, rows: Vec<Row>) {
+        if !self.has_moved {
+            self.cursor = 0;
+            self.rows.clear();
+            self.shown.clear();
+        }
+        self.set(rows);
     }
 
     /// Every row, shown or not.
@@ -181,6 +191,12 @@ impl List {
 
     /// Puts the cursor on a row, where it is shown; answers whether it is.
     pub(crate) fn select(&mut self, id: &str) -> bool {
+        let is_shown = self.put_cursor(id);
+        self.has_moved |= is_shown;
+        is_shown
+    }
+
+    fn put_cursor(&mut self, id: &str) -> bool {
         let found = self.shown.iter().position(|index| self.rows[*index].id == id);
         self.cursor = found.unwrap_or(self.cursor);
         found.is_some()

@@ -49,6 +49,17 @@ fn ids(list: &List) -> Vec<&str> {
 }
 
 #[test]
+fn while_rows_come_in_pieces_the_cursor_stays_on_the_first_until_somebody_moves() {
+    let mut list = List::new(COLUMNS);
+    list.grow(vec![row("pi-02", "up", "1")]);
+    list.grow(vec![row("pi-01", "up", "1"), row("pi-02", "up", "1")]);
+    assert_eq!(list.selected_id(), Some("pi-01"));
+    list.act(Action::Down);
+    list.grow(vec![row("pi-00", "up", "1"), row("pi-01", "up", "1"), row("pi-02", "up", "1")]);
+    assert_eq!(list.selected_id(), Some("pi-02"));
+}
+
+#[test]
 fn the_selection_is_by_id_whatever_comes_and_goes() {
     let mut list = list();
     list.act(Action::Down);

@@ -29,10 +29,7 @@ impl List {
             lines.height -= 1;
         }
         let height = usize::from(lines.height);
-        self.height.set(height.max(1));
-        let top = self.top.get().min(self.shown.len().saturating_sub(height));
-        let top = top.min(self.cursor).max((self.cursor + 1).saturating_sub(height));
-        self.top.set(top);
+        let top = self.window.fit(height, self.cursor, self.shown.len());
         for (offset, index) in self.shown.iter().skip(top).take(height).enumerate() {
             let y = lines.y + u16::try_from(offset).expect("it is below the height of the area");
             let is_selected = top + offset == self.cursor;

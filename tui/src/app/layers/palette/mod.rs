@@ -8,13 +8,14 @@ use super::Said;
 use crate::app::names::Names;
 use crate::app::screen::{Offer, ScreenId};
 use crate::app::{Facts, Key};
+use crate::keymap::Action;
 use crate::theme::{Ink, Look, ThemeName};
 use crate::widgets::input::Input;
+use crate::widgets::window::Window;
 use crate::widgets::{panel, text};
 use finds::{Do, Find};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use std::cell::Cell;
 use std::collections::VecDeque;
 
 /// Columns of the box.
@@ -74,8 +75,7 @@ pub(crate) struct Palette {
     /// Which of the history is shown, counting from the newest.
     recalled: Option<usize>,
     is_reading: bool,
-    top: Cell<usize>,
-    height: Cell<usize>,
+    window: Window,
 }
 
 impl Palette {
@@ -91,8 +91,7 @@ impl Palette {
             history,
             recalled: None,
             is_reading: false,
-            top: Cell::new(0),
-            height: Cell::new(1),
+            window: Window::default(),
         };
         palette.know(names);
         palette
@@ -125,17 +124,15 @@ impl Palette {
 
     /// Takes a key.
     pub(super) fn typed(&mut self, key: Key) -> Said {
-        let last = self.shown.len().saturating_sub(1);
-        let page = self.height.get().saturating_sub(1).max(1);
         match key {
             Key::Esc | Key::Ctrl('c') => return Said::Close,
             Key::Enter => return self.run(),
             Key::Up if self.cursor == 0 => self.recall(1),
             Key::Down if self.recalled.is_some() && self.cursor == 0 => self.recall(-1),
-            Key::Up | Key::BackTab => self.cursor = self.cursor.saturating_sub(1),
-            Key::Down => self.cursor = (self.cursor + 1).min(last),
-            Key::PageUp => self.cursor = self.cursor.saturating_sub(page),
-            Key::PageDown => self.cursor = (self.cursor + page).min(last),
+            Key::Up | Key::BackTab => self.step(Action::Up),
+            Key::Down => self.step(Action::Down),
+            Key::PageUp => self.step(Action::PageUp),
+            Key::PageDown => self.step(Action::PageDown),
             Key::Tab => {
                 if let Some(find) = self.selected() {
                     self.typed = Input::new(find.label.clone());
@@ -152,6 +149,10 @@ impl Palette {
             }
         }
         Said::Stay
+    }
+
+    fn step(&mut self, action: Action) {
+        self.cursor = self.window.moved(action, self.cursor, self.shown.len()).unwrap_or(self.cursor);
     }
 
     fn recall(&mut self, older: i8) {
@@ -200,10 +201,7 @@ impl Palette {
             text::put(buf, rest, (rest.x + 2, rest.y), told, usize::from(rest.width), look.ink(Ink::Faint));
         }
         let height = usize::from(rest.height);
-        self.height.set(height.max(1));
-        let top = self.top.get().min(self.shown.len().saturating_sub(height));
-        let top = top.min(self.cursor).max((self.cursor + 1).saturating_sub(height));
-        self.top.set(top);
+        let top = self.window.fit(height, self.cursor, self.shown.len());
         for (line, (number, index)) in self.shown.iter().enumerate().skip(top).take(height).enumerate() {
             let y = rest.y + u16::try_from(line).expect("it is below the height of the area");
             view_find(look, Rect { y, height: 1, ..rest }, buf, &self.finds[*index], number == self.cursor);

@@ -1,0 +1,89 @@
+//! The part of a long list that is visible: it follows the cursor, and is no further than that takes.
+
+use crate::keymap::Action;
+use std::cell::Cell;
+
+/// Which lines are visible, as they were drawn last.
+#[derive(Clone, Debug)]
+pub(crate) struct Window {
+    top: Cell<usize>,
+    height: Cell<usize>,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self { top: Cell::new(0), height: Cell::new(1) }
+    }
+}
+
+impl Window {
+    /// Its first line.
+    pub(crate) fn top(&self) -> usize {
+        self.top.get()
+    }
+
+    /// How many lines it has.
+    pub(crate) fn height(&self) -> usize {
+        self.height.get()
+    }
+
+    /// So many lines are drawn of `count`, and the cursor is among them; answers the first.
+    pub(crate) fn fit(&self, height: usize, cursor: usize, count: usize) -> usize {
+        self.height.set(height.max(1));
+        let top = self.top.get().min(count.saturating_sub(height));
+        let top = top.min(cursor).max((cursor + 1).saturating_sub(height));
+        self.top.set(top);
+        top
+    }
+
+    /// Where an action moves the cursor in a list of so many lines; none where it is no move.
+    pub(crate) fn moved(&self, action: Action, cursor: usize, count: usize) -> Option<usize> {
+        // A line of the page before stays visible.
+        let page = self.height.get().saturating_sub(1).max(1);
+        let last = count.saturating_sub(1);
+        Some(match action {
+            Action::Up => cursor.saturating_sub(1),
+            Action::Down => (cursor + 1).min(last),
+            Action::PageUp => cursor.saturating_sub(page),
+            Action::PageDown => (cursor + page).min(last),
+            Action::Top => 0,
+            Action::Bottom => last,
+            _ => return None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cursor_is_always_visible_and_the_window_moves_no_further_than_that_takes() {
+        let window = Window::default();
+        for (cursor, count, top) in
+            [(0, 20, 0), (4, 20, 0), (5, 20, 1), (19, 20, 15), (17, 20, 15), (3, 20, 3), (1, 4, 0)]
+        {
+            assert_eq!(window.fit(5, cursor, count), top, "cursor {cursor} of {count}");
+        }
+        assert_eq!(window.fit(0, 3, 4), 4, "nothing is visible where there is no room");
+    }
+
+    #[test]
+    fn moves_end_at_the_first_and_the_last_line() {
+        let window = Window::default();
+        window.fit(5, 0, 20);
+        for (action, from, to) in [
+            (Action::Up, 0, 0),
+            (Action::Down, 19, 19),
+            (Action::PageDown, 3, 7),
+            (Action::PageDown, 18, 19),
+            (Action::PageUp, 3, 0),
+            (Action::Top, 9, 0),
+            (Action::Bottom, 9, 19),
+        ] {
+            assert_eq!(window.moved(action, from, 20), Some(to), "{action:?} from {from}");
+            assert_eq!(window.moved(action, 0, 0), Some(0), "{action:?} of nothing");
+        }
+        assert_eq!(window.moved(Action::Open, 3, 20), None);
+    }
+}

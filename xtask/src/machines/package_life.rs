@@ -1,0 +1,244 @@
+//! The life of the packages on one Debian: installed, used, upgraded and restarted under load, hung, cut off, removed,
+//! purged. At the end nothing is left that was not there before.
+
+use super::load::during;
+use super::nspawn::{Container, until};
+use super::{Place, root_fs};
+use crate::deb;
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Where the packages are in the machine; outside of what is compared.
+const PACKAGES: &str = "/opt/packages";
+/// A script of the example that the package brings.
+const HELLO: &str = "/quickstart/hello?name=Ada";
+/// The watchdog fires after 30 s, and the service is started again after some more.
+const WATCHDOG_MAX: Duration = Duration::from_secs(120);
+/// How long a service may take to be there.
+const START_MAX: Duration = Duration::from_secs(30);
+/// The longest time without an answer while the service is restarted, on a machine with nothing else to do. Here it
+/// is printed; how busy this machine is, nobody knows.
+const GAP_WANTED_MS: u64 = 300;
+
+/// Changed by running at all, whoever runs: what the machine writes about itself.
+const NOT_COMPARED: &[&str] = &[
+    "/dev",
+    "/opt",
+    "/proc",
+    "/root",
+    "/run",
+    "/sys",
+    "/tmp",
+    "/var/cache",
+    "/var/log",
+    "/var/tmp",
+    "/var/lib/dpkg/status-old",
+    "/var/lib/dpkg/lock",
+    "/var/lib/dpkg/triggers",
+    "/var/lib/systemd/random-seed",
+    "/var/lib/systemd/timers",
+    "/var/lib/systemd/catalog",
+    "/etc/.pwd.lock",
+    "/etc/passwd-",
+    "/etc/group-",
+    "/etc/shadow-",
+    "/etc/gshadow-",
+    "/var/lib/private",
+    "/var/lib/systemd/linger",
+    "/etc/machine-id",
+];
+
+/// The story.
+pub(super) fn run(place: &Place<'_>, suite: &str) -> Result<()> {
+    let (first, second) = place.step("make the packages, in two versions", || versions(place))?;
+    let root = place.step("unpack a fresh machine", || root_fs::fresh(place, suite, &format!("{suite}-packages")))?;
+    deliver(&root, "1", &first)?;
+    deliver(&root, "2", &second)?;
+    let machine = place.step("boot it", || Container::boot(&root))?;
+    let before = left(&machine)?;
+    place.step("install, deploy, ask", || install(&machine))?;
+    let machine = appliance(place, machine, &root)?;
+    place.step("remove: data stay, and are there again after installing", || remove(&machine))?;
+    place.step("purge the appliance, install the node", || node(&machine))?;
+    place.step("purge: nothing is left", || {
+        machine.output("dpkg --purge picloud-node picloud")?;
+        nothing_left(&before, &left(&machine)?)
+    })?;
+    place.step("switch it off", || machine.power_off())?;
+    fs::remove_dir_all(&root).with_context(|| format!("delete {}", root.display()))
+}
+
+/// What happens to an appliance that is in use.
+fn appliance(place: &Place<'_>, machine: Container, root: &Path) -> Result<Container> {
+    place.step("upgrade under load: nobody is refused, data and settings stay", || upgrade(&machine))?;
+    place.step("restart three times under load", || {
+        let (_, seen) = during(&machine, HELLO, || {
+            (0..3).try_for_each(|_| machine.output("systemctl restart picloud-appliance.service").map(drop))
+        })?;
+        nobody_refused(&seen)
+    })?;
+    place.step("watchdog: a hung appliance is started again", || watchdog(&machine))?;
+    machine.output("picloud kv set counters cut '\"acknowledged\"' --app quickstart")?;
+    let machine = place.step("cut it off, and boot it again", || {
+        machine.cut()?;
+        Container::boot(root)
+    })?;
+    place.step("what was acknowledged is there, and the script answers", || {
+        answers(&machine)?;
+        kept(&machine, "cut", "acknowledged")?;
+        kept(&machine, "first", "kept")
+    })?;
+    Ok(machine)
+}
+
+/// Two versions of the packages, of the same programs: what is tried here is what the packages do.
+fn versions(place: &Place<'_>) -> Result<(Vec<PathBuf>, Vec<PathBuf>)> {
+    let own = env!("CARGO_PKG_VERSION");
+    let next = format!("{own}+next");
+    let made = deb::versions(place.root, &place.profile, &[own, &next], &place.folder.join("packages"))?;
+    let [first, second] =
+        <[_; 2]>::try_from(made).map_err(|made| anyhow::anyhow!("{} versions were made", made.len()))?;
+    Ok((first, second))
+}
+
+/// Puts packages into the machine, under names without a version.
+fn deliver(root: &Path, version: &str, files: &[PathBuf]) -> Result<()> {
+    let folder = root.join(PACKAGES.trim_start_matches('/')).join(version);
+    fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    for (file, name) in files.iter().zip(deb::PACKAGES) {
+        fs::copy(file, folder.join(format!("{name}.deb"))).with_context(|| format!("copy {}", file.display()))?;
+    }
+    Ok(())
+}
+
+fn install(machine: &Container) -> Result<()> {
+    machine.output(&format!("dpkg --install {PACKAGES}/1/picloud.deb {PACKAGES}/1/picloud-appliance.deb"))?;
+    machine.output("systemctl is-active picloud-appliance.service picloud-appliance.socket")?;
+    machine.output("systemctl is-enabled picloud-appliance.service picloud-appliance.socket picloud-backup.timer")?;
+    machine.output("picloud deploy /usr/share/doc/picloud/examples/quickstart")?;
+    machine.output("picloud kv set counters first '\"kept\"' --app quickstart")?;
+    answers(machine)
+}
+
+fn upgrade(machine: &Container) -> Result<()> {
+    machine.output("printf '\\nlog = \"debug\"\\n' >> /etc/picloud/appliance.toml")?;
+    let socket =
+        machine.output("systemctl show --value --property=ActiveEnterTimestampMonotonic picloud-appliance.socket")?;
+    let pid = "systemctl show --value --property=MainPID picloud-appliance.service";
+    let old = machine.output(pid)?;
+    let (_, seen) = during(machine, HELLO, || {
+        machine.output(&format!("dpkg --install {PACKAGES}/2/picloud.deb {PACKAGES}/2/picloud-appliance.deb"))
+    })?;
+    nobody_refused(&seen)?;
+    ensure!(old != machine.output(pid)?, "the upgrade left the old program running");
+    let version = machine.output("dpkg-query --show --showformat='${Version}' picloud-appliance")?;
+    ensure!(version.ends_with("+next"), "after the upgrade, version {version} is installed");
+    let still =
+        machine.output("systemctl show --value --property=ActiveEnterTimestampMonotonic picloud-appliance.socket")?;
+    ensure!(socket == still, "the upgrade closed the socket and opened it again");
+    machine
+        .output("grep -q '^log = \"debug\"' /etc/picloud/appliance.toml")
+        .context("the upgrade changed the settings")?;
+    kept(machine, "first", "kept")
+}
+
+fn watchdog(machine: &Container) -> Result<()> {
+    let pid = || machine.output("systemctl show --value --property=MainPID picloud-appliance.service");
+    let hung = pid()?;
+    machine.output(&format!("kill -STOP {hung}"))?;
+    until("systemd starts the hung appliance again", WATCHDOG_MAX, || {
+        let now = pid()?;
+        Ok((now != hung && now.trim() != "0").then_some(()))
+    })?;
+    machine.until_succeeds("systemctl is-active --quiet picloud-appliance.service", START_MAX)?;
+    let log = machine
+        .output("journalctl --unit picloud-appliance.service --grep 'atchdog' --output=cat --no-pager || true")?;
+    ensure!(!log.is_empty(), "the appliance was started again, but the journal says nothing of the watchdog");
+    answers(machine)
+}
+
+fn remove(machine: &Container) -> Result<()> {
+    machine.output("dpkg --remove picloud-appliance")?;
+    ensure!(
+        !machine.succeeds("curl --silent --max-time 5 http://127.0.0.1:8080/")?,
+        "something answers after removing"
+    );
+    machine.output("test -d /var/lib/picloud").context("removing took the data away")?;
+    machine.output(&format!("dpkg --install {PACKAGES}/2/picloud-appliance.deb"))?;
+    answers(machine)?;
+    kept(machine, "cut", "acknowledged")
+}
+
+fn node(machine: &Container) -> Result<()> {
+    machine.output("dpkg --purge picloud-appliance")?;
+    ensure!(!machine.succeeds("test -e /var/lib/picloud")?, "purging left /var/lib/picloud");
+    machine.output(&format!("dpkg --install {PACKAGES}/2/picloud-node.deb"))?;
+    machine.output("systemctl is-active picloud-node.service picloud-node.socket")?;
+    machine.output("systemctl is-enabled picloud-node.service picloud-node.socket")?;
+    // It has no appliance to join: what it says of itself is that.
+    machine.output("picloud-node status").map(drop)
+}
+
+fn answers(machine: &Container) -> Result<()> {
+    let url = format!(
+        "curl --silent --show-error --fail --max-time 10 --retry 20 --retry-connrefused --retry-delay 1 'http://127.0.0.1:8080{HELLO}'"
+    );
+    let said = machine.output(&url)?;
+    ensure!(said == "Hello, Ada!", "the script answers `{said}`");
+    Ok(())
+}
+
+fn kept(machine: &Container, key: &str, value: &str) -> Result<()> {
+    let said = machine.output(&format!("picloud kv get counters {key} --app quickstart"))?;
+    ensure!(said.contains(value), "`{key}` was set to `{value}`, and now is `{}`", said.trim());
+    Ok(())
+}
+
+fn nobody_refused(seen: &Value) -> Result<()> {
+    println!(
+        "            {} answers, {} refused, {} failed, {} kept connections closed between requests; longest gap {} ms (wanted: {GAP_WANTED_MS})",
+        seen["answered"], seen["refused"], seen["failed"], seen["closed"], seen["longest_gap_ms"]
+    );
+    ensure!(seen["refused"] == 0 && seen["failed"] == 0, "clients were refused: {}", seen["told"]);
+    ensure!(seen["answered"].as_u64().is_some_and(|answered| answered > 0), "nobody got an answer");
+    Ok(())
+}
+
+/// Every path of the machine, and of the files in `/etc` what is in them.
+fn left(machine: &Container) -> Result<BTreeSet<String>> {
+    let skipped: Vec<String> = NOT_COMPARED.iter().map(|path| format!("-path '{path}' -prune -o")).collect();
+    let skipped = skipped.join(" ");
+    let paths = machine.output(&format!("find / -xdev {skipped} -print"))?;
+    let sums = machine.output(&format!("find /etc -xdev {skipped} -type f -exec sha256sum {{}} +"))?;
+    Ok(paths.lines().chain(sums.lines()).map(str::to_owned).collect())
+}
+
+fn nothing_left(before: &BTreeSet<String>, after: &BTreeSet<String>) -> Result<()> {
+    let more: Vec<&str> = after.difference(before).map(String::as_str).collect();
+    let less: Vec<&str> = before.difference(after).map(String::as_str).collect();
+    ensure!(
+        more.is_empty() && less.is_empty(),
+        "purging did not bring back what was before installing\n  left over:\n    {}\n  gone:\n    {}",
+        more.join("\n    "),
+        less.join("\n    ")
+    );
+    println!("            {} paths and files as before installing", after.len());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_left_over_file_is_named() {
+        let set = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect::<BTreeSet<_>>();
+        assert!(nothing_left(&set(&["/a"]), &set(&["/a"])).is_ok());
+        let error = nothing_left(&set(&["/a", "/b"]), &set(&["/a", "/var/lib/picloud"])).unwrap_err().to_string();
+        assert!(error.contains("left over:\n    /var/lib/picloud\n  gone:\n    /b"), "{error}");
+    }
+}
