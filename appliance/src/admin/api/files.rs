@@ -5,7 +5,7 @@ use super::paging::{default_limit, page_of};
 use crate::admin::access::{InApp, may};
 use crate::admin::asked::{Asked, Named};
 use crate::admin::body::{done, json, ok};
-use crate::admin::openapi::StorageFull;
+use crate::admin::openapi::{Conflict, StorageFull};
 use crate::admin::refusal::{Answer, from_store};
 use crate::admin::seen_file::SeenFile;
 use crate::appliance::Appliance;
@@ -103,7 +103,7 @@ pub(in crate::admin) async fn list(
     post,
     path = "/apps/{app}/files/{collection}",
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
-    responses((status = 201, body = File, headers(("ETag"))), StorageFull),
+    responses((status = 201, body = File, headers(("ETag"))), Conflict, StorageFull),
 )]
 pub(in crate::admin) async fn create(
     asked: InApp<may::WriteFiles>,
