@@ -27,3 +27,5 @@ rm -f "$root"/etc/*- "$root"/var/lib/dpkg/*-old "$root"/var/cache/debconf/*-old 
 rm -rf "$root"/var/lib/apt/lists/* "$root"/var/cache/apt/* "$root"/var/tmp/* "$root"/root/.cache
 find "$root/var/log" -type f -delete
 ln -sf ../run/systemd/resolve/stub-resolv.conf "$root/etc/resolv.conf"
+# Caches, accounts and the catalogue were made while packages were installed: the first boot need not make them again.
+touch "$root/etc/.updated" "$root/var/.updated"

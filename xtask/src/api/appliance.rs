@@ -42,10 +42,10 @@ pub(super) struct Known {
 
 impl Appliance {
     /// Starts it on free ports.
-    pub(super) fn start(root: &Path, folder: &Path) -> Result<Self> {
+    pub(super) fn start(programs: &Path, folder: &Path) -> Result<Self> {
         let (data, socket) = (folder.join("data"), folder.join("admin.sock"));
         let log = File::create(folder.join("appliance.log")).context("make the log")?;
-        let mut command = Command::new(root.join("target/debug/picloud-appliance"));
+        let mut command = Command::new(programs.join("picloud-appliance"));
         command
             .arg("serve")
             .arg("--data-dir")

@@ -5,7 +5,7 @@
 
 mod appliance;
 
-use crate::packages;
+use crate::{cross, packages};
 use anyhow::{Context, Result, bail, ensure};
 use appliance::Appliance;
 use std::fs;
@@ -65,8 +65,8 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         fs::remove_dir_all(&folder).with_context(|| format!("empty `{}`", folder.display()))?;
     }
     fs::create_dir_all(&folder).with_context(|| format!("make `{}`", folder.display()))?;
-    build(root)?;
-    let mut appliance = Appliance::start(root, &folder)?;
+    let programs = cross::as_tests(root)?;
+    let mut appliance = Appliance::start(&programs, &folder)?;
     let known = appliance.fill()?;
     let settings = folder.join("schemathesis.toml");
     fs::write(&settings, known.settings()).context("write the generator's settings")?;
@@ -106,16 +106,5 @@ pub(crate) fn run(root: &Path) -> Result<()> {
             folder.join("appliance.log").display()
         );
     }
-    Ok(())
-}
-
-fn build(root: &Path) -> Result<()> {
-    let status = Command::new("cargo")
-        .args(["build", "--quiet", "--package", "picloud-appliance", "--locked"])
-        .current_dir(root)
-        .stdin(Stdio::null())
-        .status()
-        .context("start cargo")?;
-    ensure!(status.success(), "the appliance does not build");
     Ok(())
 }

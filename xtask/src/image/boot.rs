@@ -12,7 +12,7 @@ use std::process::Command;
 use std::time::Duration;
 
 /// From power on to what a story waits for; on a busy machine the emulation is several times slower.
-const BOOT_WAIT: Duration = Duration::from_secs(8 * 60);
+const BOOT_WAIT: Duration = Duration::from_secs(15 * 60);
 const OFF_WAIT: Duration = Duration::from_secs(2 * 60);
 /// As large as a small card: the root has to grow.
 const CARD_GIB: u64 = 4;
@@ -113,17 +113,28 @@ pub(crate) fn say(machine: &Machine<'_>, what: &str) {
     println!("   {:>6.1} s  {what}", machine.up_s());
 }
 
+fn names() -> String {
+    STORIES.iter().map(|story| story.name).collect::<Vec<_>>().join(", ")
+}
+
+fn find(name: &str) -> Result<&'static Story> {
+    let found = STORIES.iter().find(|story| story.name == name);
+    found.with_context(|| format!("there is no story `{name}`; there are: {}\n\n{USAGE}", names()))
+}
+
+/// The image that the story starts.
+pub(crate) fn image_of(story: &str) -> Result<&'static str> {
+    Ok(find(story)?.image)
+}
+
 /// Runs the story that `args` name.
 pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
-    let names: Vec<&str> = STORIES.iter().map(|story| story.name).collect();
     let (name, image) = match args {
         [name] => (name, None),
         [name, option, image] if option == "--image" => (name, Some(PathBuf::from(image))),
-        _ => bail!("which story? There are: {}\n\n{USAGE}", names.join(", ")),
+        _ => bail!("which story? There are: {}\n\n{USAGE}", names()),
     };
-    let Some(story) = STORIES.iter().find(|story| story.name == *name) else {
-        bail!("there is no story `{name}`; there are: {}\n\n{USAGE}", names.join(", "));
-    };
+    let story = find(name)?;
     let folder = super::target_dir(root).join("image");
     let image = image.unwrap_or_else(|| folder.join(format!("picloud-{}.img", story.image)));
     ensure!(

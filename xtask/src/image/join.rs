@@ -2,6 +2,7 @@
 
 use super::boot::{Place, say};
 use super::tools;
+use crate::cross;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use std::fs;
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 /// What QEMU calls this machine, seen from inside.
 const THIS_MACHINE: &str = "10.0.2.2";
 const APPLIANCE_WAIT: Duration = Duration::from_secs(60);
-const NODE_WAIT: Duration = Duration::from_secs(8 * 60);
+const NODE_WAIT: Duration = Duration::from_secs(15 * 60);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// An appliance on this machine's loopback; ended when it is dropped.
@@ -25,12 +26,7 @@ struct Appliance {
 
 impl Appliance {
     fn start(place: &Place<'_>) -> Result<Appliance> {
-        tools::run(
-            Command::new("cargo")
-                .args(["build", "--quiet", "--locked", "-p", "picloud-appliance", "-p", "picloud"])
-                .current_dir(place.root),
-        )?;
-        let programs = super::target_dir(place.root).join("debug");
+        let programs = cross::as_tests(place.root)?;
         let folder = tempfile::tempdir().context("make a folder for the appliance")?;
         let free = || std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr());
         let (ingress, admin) = (free()?, free()?);

@@ -74,6 +74,16 @@ impl Options {
     }
 }
 
+/// The Debian packages that making an image and starting it needs, each with the reason.
+pub(crate) fn needed() -> Vec<(&'static str, &'static str)> {
+    tools::TOOLS.iter().chain(machine::TOOLS).map(|(_, package, reason)| (*package, *reason)).collect()
+}
+
+/// The image that a story starts.
+pub(crate) fn variant_of(story: &str) -> Result<&'static str> {
+    boot::image_of(story)
+}
+
 /// Makes the image that `args` ask for.
 pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     if matches!(args, [help] if help == "--help" || help == "-h") {

@@ -4,6 +4,7 @@
 //! machine: a file here with its story, and a row in [`MACHINES`]. A story is a list of [`Place::step`]s, each printed
 //! with its time; the first that fails ends it.
 
+mod cards;
 mod load;
 mod nspawn;
 mod package_life;
@@ -14,6 +15,7 @@ pub(crate) use load::{LOAD, load};
 use crate::cross::target_dir;
 use crate::packages;
 use anyhow::{Context, Result, bail};
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -37,6 +39,31 @@ const MACHINES: &[Machine] = &[
         what: "the same on Debian bookworm",
         story: |place| package_life::run(place, "bookworm"),
     },
+    Machine {
+        name: "appliance",
+        what: "the appliance's image on a card with an app beside it, to the first answer of its script",
+        story: |place| cards::boot(place, "appliance"),
+    },
+    Machine {
+        name: "typo",
+        what: "a typing error on that card",
+        story: |place| cards::boot(place, "typo"),
+    },
+    Machine {
+        name: "cut",
+        what: "the plug pulled four times while that card starts for the first time",
+        story: |place| cards::boot(place, "cut"),
+    },
+    Machine {
+        name: "node",
+        what: "the node's image with a join token, to its answer of a script of the appliance",
+        story: |place| cards::boot(place, "node"),
+    },
+    Machine {
+        name: "plain",
+        what: "the same Debian without PiCloud, to compare with",
+        story: |place| cards::boot(place, "plain"),
+    },
 ];
 
 /// Where a story takes place.
@@ -47,6 +74,8 @@ pub(crate) struct Place<'a> {
     pub(crate) folder: PathBuf,
     /// How the programs are built.
     pub(crate) profile: String,
+    /// The images that this run has made.
+    cards: RefCell<Vec<&'static str>>,
 }
 
 impl Place<'_> {
@@ -65,7 +94,7 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     packages::install(packages::NEEDED_FOR_MACHINES)?;
     let folder = target_dir(root).join("machines");
     std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
-    let place = Place { root, folder, profile };
+    let place = Place { root, folder, profile, cards: RefCell::default() };
     let start = Instant::now();
     for machine in MACHINES.iter().filter(|machine| names.is_empty() || names.contains(&machine.name)) {
         println!("\n== {}: {}", machine.name, machine.what);
