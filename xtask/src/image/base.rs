@@ -4,6 +4,7 @@ use super::recipe::{FOLDER, Recipe};
 use super::tools;
 use anyhow::{Context, Result};
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -18,12 +19,17 @@ pub(crate) fn make(root: &Path, recipe: &Recipe, cache: &Path, fresh: bool) -> R
         return Ok(base);
     }
     fs::create_dir_all(cache).with_context(|| format!("make `{}`", cache.display()))?;
-    let sources = cache.join(format!("base-{key}.sources"));
+    // The image has it under this name, in /etc/apt/sources.list.d.
+    let asked = tempfile::Builder::new()
+        // Read by another user, whom mmdebstrap takes root's place with.
+        .permissions(fs::Permissions::from_mode(0o755))
+        .tempdir_in(cache)
+        .context("make a folder for the sources")?;
+    let sources = asked.path().join("debian.sources");
     fs::write(&sources, recipe.apt_sources()).with_context(|| format!("write `{}`", sources.display()))?;
     let unfinished = cache.join(format!("base-{key}.new.tar"));
     let made =
         tools::run(&mut command(root, recipe, &unfinished, &sources)?).context("make the base of Debian's packages");
-    drop(fs::remove_file(&sources));
     if let Err(error) = made {
         // What is there of it is of no use; where nothing is there, nothing is to be removed.
         drop(fs::remove_file(&unfinished));

@@ -44,11 +44,7 @@ const MACHINES: &[Machine] = &[
         what: "the appliance's image on a card with an app beside it, to the first answer of its script",
         story: |place| cards::boot(place, "appliance"),
     },
-    Machine {
-        name: "typo",
-        what: "a typing error on that card",
-        story: |place| cards::boot(place, "typo"),
-    },
+    Machine { name: "typo", what: "a typing error on that card", story: |place| cards::boot(place, "typo") },
     Machine {
         name: "cut",
         what: "the plug pulled four times while that card starts for the first time",
