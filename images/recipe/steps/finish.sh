@@ -15,8 +15,9 @@ sh "$recipe/steps/lay.sh" "$root" "$recipe/rootfs"
 sh "$recipe/steps/lay.sh" "$root" "$recipe/variants/$variant"
 printf '127.0.1.1  %s\n' "$(cat "$root/etc/hostname")" >>"$root/etc/hosts"
 
-for unit in $(sed -n 's/^disable //p' "$root/usr/lib/systemd/system-preset/10-picloud-image.preset"); do
-    chroot "$root" systemctl disable --quiet "$unit"
+# In the order of the file: to enable one unit may enable others.
+grep -E '^(enable|disable) ' "$root/usr/lib/systemd/system-preset/10-picloud-image.preset" | while read -r verb unit; do
+    chroot "$root" systemctl "$verb" --quiet "$unit"
 done
 
 # What belongs to one machine is made on its first boot.
