@@ -199,7 +199,7 @@ impl Appliance {
             tasks.spawn(discovery::see(Arc::clone(lan), self.cluster.clone()));
         }
         tasks.spawn(nodes::others::run(Arc::clone(self)));
-        tasks.spawn(waiting_apps::run(Arc::clone(self)));
+        tasks.spawn(waiting_apps::run(Arc::clone(self), self.lan.clone()));
         if let Some(caddy) = self.config.settings.caddy() {
             tasks.spawn(caddy::run(caddy, self.cluster.clone(), self.watch.clone()));
         }

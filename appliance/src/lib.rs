@@ -33,3 +33,6 @@ pub mod watch;
 
 pub mod admin;
 pub mod tasks;
+
+#[cfg(test)]
+mod documents;

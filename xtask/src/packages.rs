@@ -10,6 +10,7 @@ pub(crate) const NEEDED: &[(&str, &str)] = &[
     ("ca-certificates", "cargo fetches crates over TLS"),
     ("caddy", "stands in front of an appliance that keeps its upstreams"),
     ("dbus", "the bus that Avahi is asked over"),
+    ("dosfstools", "makes boot partitions of every kind, and looks whether what a flash left of them is whole"),
     ("faketime", "a node whose clock is wrong"),
     ("g++", "compiles libFuzzer for the fuzz targets"),
     ("gcc", "compiles the bundled SQLite, and links"),

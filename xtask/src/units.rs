@@ -14,10 +14,20 @@ const EXPOSED_MAX: &[(&str, u32)] =
 /// What units start.
 const PROGRAMS: &[&str] = &["usr/bin/picloud-appliance", "usr/bin/picloud-node", "bin/sh"];
 /// What makes a file a unit.
-const ENDINGS: &[&str] = &["service", "socket", "timer"];
+const ENDINGS: &[&str] = &["service", "socket", "timer", "path"];
 /// What systemd has itself, and units name.
-const TARGETS: &[&str] =
-    &["basic", "local-fs", "multi-user", "network-online", "network-pre", "shutdown", "sockets", "sysinit", "timers"];
+const TARGETS: &[&str] = &[
+    "basic",
+    "local-fs",
+    "multi-user",
+    "network-online",
+    "network-pre",
+    "paths",
+    "shutdown",
+    "sockets",
+    "sysinit",
+    "timers",
+];
 
 /// Checks them; says so and passes where systemd is not there.
 pub(crate) fn run(root: &Path) -> Result<()> {

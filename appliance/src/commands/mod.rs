@@ -54,7 +54,12 @@ fn run(matches: &ArgMatches) -> Result<(), Stopped> {
         }
         Some(("first-boot", given)) => {
             let folder = |name| given.get_one::<PathBuf>(name).expect("it has a default");
-            first_boot::run(folder("boot"), folder("root"))
+            let part = match (given.get_flag("report"), given.get_flag("restore")) {
+                (true, _) => first_boot::Part::Report,
+                (false, true) => first_boot::Part::Restore,
+                (false, false) => first_boot::Part::Card,
+            };
+            first_boot::run(folder("boot"), folder("root"), part)
         }
         Some(("check-config", given)) => {
             check_config::run(&settle(&Mode::Service, given)?, given.get_flag("json"));
@@ -143,12 +148,7 @@ fn own_command() -> Command {
                 .after_help("Example: picloud-appliance check-config --config ./appliance.toml")
                 .arg(json_flag()),
         ))
-        .subcommand(
-            Command::new("first-boot")
-                .about("Do what picloud.toml on the boot partition says, before the appliance starts (as root)")
-                .after_help(picloud_cluster::first_boot::HELP)
-                .args(["boot", "root"].map(folder_argument)),
-        )
+        .subcommand(first_boot::command())
         .subcommand(with_settings(upgrade_check_command()))
         .subcommand(with_settings(go_back_command()))
 }

@@ -12,6 +12,7 @@ mod activity;
 mod api;
 mod backup;
 mod caddy;
+mod card;
 mod crashes;
 mod deploys;
 mod dev;

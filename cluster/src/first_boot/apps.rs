@@ -131,6 +131,10 @@ fn check(job: &Job<'_>, app: &App, from: &Path) -> std::result::Result<(), Strin
     if let Some(why) = &app.unreadable {
         return Err(format!("the folder cannot be read: {why}"));
     }
+    if job.file.restore.repository.is_some() {
+        let hint = "hint: deploy it once the machine runs (picloud deploy), or take [restore] out of picloud.toml";
+        return Err(format!("the backup that comes back has apps of its own\n{hint}"));
+    }
     check_app_name(&app.name).map_err(|problem| problem.detail)?;
     let check = job.program.check_app.ok_or_else(|| {
         "a node deploys no apps; the appliance does, and nodes get them from there: take the folder away".to_owned()

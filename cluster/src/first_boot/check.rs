@@ -3,7 +3,7 @@
 
 use super::commands::Commands;
 use super::disk::Disk;
-use super::{Joining, Program};
+use super::{Joining, Program, restore};
 use picloud_model::boot_file::{BOOT_FILE, BootFile, BootSecret, Setting};
 use picloud_model::script::Diagnostic;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,8 @@ pub(super) struct Plan {
     pub(super) settings: Option<String>,
     /// The line of an earlier network file that holds what was erased since.
     pub(super) wifi_secret: Option<String>,
+    /// What is written down of the backup that is to come back, where one is.
+    pub(super) restore: Option<String>,
 }
 
 /// All that is wrong, or what the steps need.
@@ -43,24 +45,40 @@ pub(super) fn check(
         let message = format!("there is no account `{}`, and no `useradd` to make it", file.ssh.user());
         faults.push(file.fault("ssh", message, "name an account that is there: user = \"…\""));
     }
+    let restore = restore::plan(file, disk, &mut faults);
+    if let Some(place) = &file.restore.repository {
+        repository(program, file, place, &mut faults);
+    }
     let plan = settings(program, file, disk, &mut faults);
     faults.sort_by_key(|fault| (fault.line, fault.column));
     match plan {
-        Some((data_dir, settings)) if faults.is_empty() => Ok(Plan { data_dir, settings, wifi_secret }),
+        Some((data_dir, settings)) if faults.is_empty() => Ok(Plan { data_dir, settings, wifi_secret, restore }),
         _faults => Err(faults),
     }
 }
 
 /// A card that is for another program.
 fn role(program: &Program, file: &BootFile, faults: &mut Vec<Diagnostic>) {
-    let other = if program.section == "node" { "appliance" } else { "node" };
-    if file.has(other) {
-        let message = format!("[{other}] is for another machine: this one runs {}", program.name);
+    let (other, others): (_, &[&str]) =
+        if program.section == "node" { ("appliance", &["appliance", "restore"]) } else { ("node", &["node"]) };
+    for section in others.iter().filter(|section| file.has(section)) {
+        let message = format!("[{section}] is for another machine: this one runs {}", program.name);
         faults.push(file.fault(
-            other,
+            section,
             message,
             format!("take the section away, or flash the image of picloud-{other}"),
         ));
+    }
+}
+
+/// Whether a repository can be there, by the rules of the setting of that name.
+fn repository(program: &Program, file: &BootFile, place: &str, faults: &mut Vec<Diagnostic>) {
+    let line = format!("backup_repository = {}\n", toml::Value::String(place.to_owned()));
+    if program.section == "appliance"
+        && let Err(error) = (program.data_dir)(Path::new(BOOT_FILE), &line)
+    {
+        let message = error.message().replace("backup_repository", "restore.repository");
+        faults.push(file.fault("restore.repository", message, error.advice()));
     }
 }
 

@@ -112,6 +112,17 @@ impl Disk {
         sync_folder_of(&to)
     }
 
+    /// Removes a file that may not be there.
+    pub(super) fn remove_file(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = self.at(path);
+        if std::fs::symlink_metadata(&path).is_err() {
+            return Ok(());
+        }
+        self.change()?;
+        crate::private_file::remove(&path)?;
+        sync_folder_of(&path)
+    }
+
     /// Removes a folder with all that is in it.
     pub(super) fn remove_folder(&self, path: &Path) -> Result<()> {
         self.change()?;

@@ -12,10 +12,13 @@ mod check;
 mod commands;
 mod disk;
 mod journal;
+pub mod later;
 mod report;
+pub mod restore;
 mod setup;
 mod steps;
 
+pub use report::told;
 pub use setup::{SETUP_BYTES_MAX, setup_said, setup_trouble};
 pub(crate) use setup::{cut, trouble};
 
@@ -40,8 +43,12 @@ pub const HELP: &str = "\
 If anything in the file is wrong, nothing of it is applied, and the report names the lines: on the console, in
 picloud-report.txt on the boot partition, and on the network. Secrets are removed from the file after use.
 Example: picloud-node first-boot --boot /boot/firmware";
+/// What puts the appliance's notes into the report when they change, and what brings a backup back. Both are started
+/// here, so that no machine without a card has them.
+const NOTES_UNIT: &str = "picloud-first-boot-report.path";
+const RESTORE_UNIT: &str = "picloud-restore.service";
 /// The account of the services.
-const SERVICE_USER: &str = "picloud";
+pub const SERVICE_USER: &str = "picloud";
 /// What editors of Windows put before a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// A clock that says less than this was never set: 2026-01-01.
@@ -133,9 +140,25 @@ fn run_on(program: &Program, machine: &Machine, disk: &Disk, commands: &Commands
     if let Err(error) = &ended {
         report.failed(error);
     }
+    if matches!(ended, Ok(Ended::Applied))
+        && let Err(error) = later::forget(disk)
+    {
+        tracing::warn!(%error, "the report still tells what came of an earlier card");
+    }
     // What cannot be told in one place is told in the others.
     report.publish(disk, machine, !matches!(ended, Ok(Ended::NothingNew)));
+    if ended.is_ok() && program.check_app.is_some() {
+        start_later(machine, commands);
+    }
     ended
+}
+
+/// What goes on when the first boot is over. The appliance's own start comes after it.
+fn start_later(machine: &Machine, commands: &Commands) {
+    commands.try_live("systemctl", &["--no-block", "start", NOTES_UNIT]);
+    if !matches!(restore::wanted(machine), Ok(None)) {
+        commands.try_live("systemctl", &["--no-block", "start", RESTORE_UNIT]);
+    }
 }
 
 fn apply(

@@ -1,7 +1,7 @@
 //! What came of it, told where people look: the boot partition, the console, the login, and the network's one line.
 
 use super::disk::{Disk, PUBLIC};
-use super::{BOOT_FILE, FirstBootError, Machine, STATE_FOLDER, setup};
+use super::{BOOT_FILE, FirstBootError, Machine, STATE_FOLDER, later, setup};
 use picloud_model::boot_file::REPORT_FILE;
 use picloud_model::script::Diagnostic;
 use std::io::Write;
@@ -11,6 +11,12 @@ use std::path::Path;
 const CONSOLES: [&str; 2] = ["/dev/console", "/dev/tty1"];
 /// What is shown above a login, and after one.
 const LOGIN_FILES: [&str; 2] = ["/etc/issue.d/picloud.issue", "/etc/motd.d/picloud"];
+
+/// What stands at the head where something is wrong and something was done.
+const NOT_ALL: &str = "NOT ALL that this card says was applied.";
+/// The file with what was told of the card that was applied, and the one with what was told last.
+const APPLIED_FILE: &str = "report";
+const TOLD_FILE: &str = "told";
 
 /// It, as it grows.
 pub(super) struct Report {
@@ -36,13 +42,26 @@ impl Report {
 
     /// Keeps it, for a start that finds nothing new, or goes on after a power cut.
     pub(super) fn save(&self, disk: &Disk) -> std::io::Result<()> {
+        self.save_as(disk, APPLIED_FILE)
+    }
+
+    fn save_as(&self, disk: &Disk, file: &str) -> std::io::Result<()> {
         let text = format!("{}\n{}", self.first.as_deref().unwrap_or_default(), self.text());
-        disk.write(saved_file(), text.as_bytes(), PUBLIC, None)
+        disk.write(state_file(file), text.as_bytes(), PUBLIC, None)
     }
 
     /// What was kept is still true.
     pub(super) fn restore(&mut self, disk: &Disk) {
-        let text = disk.text(saved_file()).unwrap_or_default();
+        self.restore_from(disk, APPLIED_FILE);
+    }
+
+    /// What was told last, of a file that was applied or refused.
+    pub(super) fn restore_told(&mut self, disk: &Disk) {
+        self.restore_from(disk, TOLD_FILE);
+    }
+
+    fn restore_from(&mut self, disk: &Disk, file: &str) {
+        let text = disk.text(state_file(file)).unwrap_or_default();
         if let Some((first, text)) = text.split_once('\n') {
             self.first = Some(first.to_owned()).filter(|first| !first.is_empty());
             self.saved = Some(text.to_owned());
@@ -78,9 +97,9 @@ impl Report {
             return saved.clone();
         }
         let head = match (self.wrong.is_empty(), self.did.is_empty()) {
-            (true, _) => format!("{}: what {BOOT_FILE} says was applied.", self.program),
+            (true, _) => format!("{}: {}", self.program, all_well()),
             (false, true) => format!("{}: NOTHING of {BOOT_FILE} was applied.", self.program),
-            (false, false) => format!("{}: NOT ALL that this card says was applied.", self.program),
+            (false, false) => format!("{}: {NOT_ALL}", self.program),
         };
         let mut lines = vec![head];
         let width = self.did.iter().map(|(step, _)| step.len()).max().unwrap_or_default();
@@ -93,19 +112,37 @@ impl Report {
         lines.join("\n") + "\n"
     }
 
+    /// The text and the first thing that is wrong, with what came later.
+    fn with_later(&self, notes: &[later::Note]) -> (String, Option<String>) {
+        let (mut text, first) = (self.text(), self.first.clone());
+        let wrong = notes.iter().find_map(later::Note::trouble);
+        if wrong.is_some() {
+            text = text.replacen(&all_well(), NOT_ALL, 1);
+        }
+        if !notes.is_empty() {
+            text += "\nOnce the machine ran:\n";
+        }
+        for note in notes {
+            let what = if note.is_wrong { "NOT DONE: " } else { "" };
+            text += &format!("  {}: {what}{}\n", note.about, note.said.trim_end().replace('\n', "\n    "));
+        }
+        (text, first.or(wrong))
+    }
+
     /// Tells it everywhere; on the console only what is new.
     pub(super) fn publish(&self, disk: &Disk, machine: &Machine, is_new: bool) {
-        let text = self.text();
+        let (text, first) = self.with_later(&later::kept(disk));
         let told = |place: &str, told: std::io::Result<()>| {
             if let Err(error) = told {
                 tracing::warn!(place, %error, "what came of the first boot could not be told there");
             }
         };
-        told("mDNS", setup::say(disk, self.first.as_deref()));
+        told(TOLD_FILE, self.save_as(disk, TOLD_FILE));
+        told("mDNS", setup::say(disk, first.as_deref()));
         told(REPORT_FILE, disk.tell_on_boot(REPORT_FILE, &text));
         for file in LOGIN_FILES {
             // Nobody wants to read at each login that all is well.
-            let text = if self.first.is_none() { "" } else { text.as_str() };
+            let text = if first.is_none() { "" } else { text.as_str() };
             told(file, disk.write(file, text.as_bytes(), PUBLIC, None));
         }
         if is_new && machine.root == Path::new("/") {
@@ -118,12 +155,16 @@ impl Report {
     }
 }
 
-fn saved_file() -> String {
-    format!("{STATE_FOLDER}/report")
+fn state_file(name: &str) -> String {
+    format!("{STATE_FOLDER}/{name}")
 }
 
-/// All faults, a few lines each.
-pub(super) fn told(faults: &[Diagnostic]) -> String {
+fn all_well() -> String {
+    format!("what {BOOT_FILE} says was applied.")
+}
+
+/// All faults, a few lines each, as the report has them.
+pub fn told(faults: &[Diagnostic]) -> String {
     let one = |fault: &Diagnostic| match &fault.hint {
         Some(hint) => format!("{}\n  hint: {hint}", line_of(fault)),
         None => line_of(fault),

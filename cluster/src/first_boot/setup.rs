@@ -8,7 +8,7 @@ use std::path::Path;
 /// The file with the line.
 const FILE: &str = "setup";
 /// What it says where all went well.
-const OK: &str = "ok";
+pub(super) const OK: &str = "ok";
 /// Longest such line: an entry of a text record has 255 bytes, of which `setup=` takes six.
 pub const SETUP_BYTES_MAX: usize = 240;
 

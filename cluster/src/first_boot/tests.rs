@@ -180,6 +180,124 @@ fn wherever_the_power_goes_the_next_start_makes_the_same_machine() {
     assert!((30..CHANGES_MAX).contains(&cuts), "{cuts}");
 }
 
+fn restore_card() -> String {
+    "host_name = \"pi\"\n[restore]\nrepository = \"s3:https://s3.example.org/pi\"\npassword = \"abcde-fghij\"\n\
+     s3_access_key = \"AKIA\"\ns3_secret_key = \"topsecret\"\n"
+        .to_owned()
+}
+
+#[test]
+fn a_backup_that_is_to_come_back_is_written_down_for_root_before_its_secrets_go_wherever_the_power_goes() {
+    let whole = Card::new(&restore_card());
+    whole.start(&APPLIANCE).unwrap();
+    let expected = whole.all();
+    let wanted = restore::wanted(&whole.machine()).unwrap().unwrap();
+    assert_eq!((wanted.password.as_str(), wanted.s3_secret_key.as_deref()), ("abcde-fghij", Some("topsecret")));
+    assert!(expected["root/var/lib/picloud-first-boot/restore.toml"].starts_with("600"));
+    assert!(
+        !whole.text("boot/picloud.toml").contains("fghij") && !whole.text("boot/picloud.toml").contains("topsecret")
+    );
+    assert!(!format!("{wanted:?}").contains("fghij"));
+    let mut cuts = 0;
+    for changes in 0..CHANGES_MAX {
+        let card = Card::new(&restore_card());
+        let first = card.start_with_power_for(&APPLIANCE, changes);
+        let has = card.text("root/var/lib/picloud-first-boot/restore.toml").contains("abcde-fghij");
+        assert!(has || card.text("boot/picloud.toml") == restore_card(), "at change {changes}");
+        cuts += u32::from(first.is_err());
+        card.start(&APPLIANCE).unwrap();
+        assert_eq!(card.all(), expected, "at change {changes}");
+        if first.is_ok() {
+            break;
+        }
+    }
+    assert!((10..CHANGES_MAX).contains(&cuts), "{cuts}");
+}
+
+#[test]
+fn a_backup_comes_back_once_and_what_is_mended_on_the_card_keeps_the_secrets_that_are_gone_from_it() {
+    let card = Card::new(&restore_card());
+    card.start(&APPLIANCE).unwrap();
+    let left = card.text("boot/picloud.toml");
+    card.put("boot/picloud.toml", &left.replace("/pi\"", "/other\""));
+    card.start(&APPLIANCE).unwrap();
+    let wanted = restore::wanted(&card.machine()).unwrap().unwrap();
+    assert_eq!(
+        (wanted.repository.as_str(), wanted.password.as_str()),
+        ("s3:https://s3.example.org/other", "abcde-fghij")
+    );
+    restore::done(&card.machine(), "1a2b3c4d").unwrap();
+    card.put("boot/picloud.toml", &left.replace("host_name = \"pi\"", "host_name = \"pj\""));
+    assert_eq!(card.start(&APPLIANCE).unwrap(), Ended::Applied);
+    assert_eq!(restore::wanted(&card.machine()).unwrap(), None, "it came back before");
+    assert!(card.text("boot/picloud-report.txt").contains("came back before"));
+    card.put("boot/picloud.toml", &restore_card());
+    card.start(&APPLIANCE).unwrap();
+    card.put("boot/picloud.toml", "host_name = \"pi\"\n");
+    card.start(&APPLIANCE).unwrap();
+    assert_eq!(restore::wanted(&card.machine()).unwrap(), None, "the card asks for it no more");
+    // The card in another machine, and in a node.
+    let other = Card::new(&left);
+    let refused = [other.start(&APPLIANCE), other.start(&NODE)].map(|ended| ended.unwrap_err().to_string());
+    insta::assert_snapshot!(refused.join("\n---\n"));
+}
+
+#[test]
+fn a_token_that_has_ended_and_a_country_that_is_none_are_refused_at_their_lines_and_nothing_is_done() {
+    let expired = "\njoin_token_expires = \"2029-12-31T00:00:00Z\"\nlabels";
+    for (text, line, said) in [
+        (node_card().replace("\nlabels", expired), "line 11", "the join token ended at 2029-12-31"),
+        (node_card().replace("\"DE\"", "\"UK\""), "line 6", "\"GB\""),
+    ] {
+        let card = Card::new(&text);
+        let refused = card.start(&NODE).unwrap_err().to_string();
+        assert!(refused.contains(line) && refused.contains(said), "{refused}");
+        assert!(card.text("boot/picloud-report.txt").contains(said));
+        assert!(card.text("root/var/lib/picloud-first-boot/setup").contains(line));
+        assert_eq!(card.text("root/etc/hostname"), "");
+        assert_eq!(card.text("boot/picloud.toml"), text, "no secret is gone");
+    }
+}
+
+/// A small disk in place of a folder; it goes when this does.
+struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    fn over(folder: &Path) -> Self {
+        std::fs::create_dir_all(folder).unwrap();
+        let mut mount = std::process::Command::new("mount");
+        let mounted = mount.args(["-t", "tmpfs", "-o", "size=64k,mode=755", "tmpfs"]).arg(folder).status();
+        assert!(mounted.unwrap().success(), "root may mount a small disk");
+        Self(folder.to_owned())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _gone = std::process::Command::new("umount").arg("--lazy").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_card_is_told_nothing_is_lost_and_the_next_start_goes_on() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let card = Card::new(&node_card());
+    let var = card.dir.path().join("root/var");
+    let _disk = SmallDisk::over(&var);
+    let _full = std::fs::write(var.join("filler"), vec![0; 128 * 1024]).unwrap_err();
+    let error = card.start(&NODE).unwrap_err().to_string();
+    assert!(error.contains("No space left") && error.contains("the next start goes on from here"), "{error}");
+    assert_eq!(card.text("boot/picloud.toml"), node_card(), "no secret is gone");
+    for told in ["boot/picloud-report.txt", "root/etc/issue.d/picloud.issue"] {
+        assert!(card.text(told).contains("No space left"), "{told}");
+    }
+    std::fs::remove_file(var.join("filler")).unwrap();
+    assert_eq!(card.start(&NODE).unwrap(), Ended::Applied);
+    assert_eq!(card.text("root/etc/hostname"), "garage\n");
+}
+
 #[test]
 fn a_card_with_a_fault_changes_nothing_but_what_tells_of_it() {
     let text = node_card().replace("host_name", "hostname").replace("Europe/Berlin", "Europe/Berlon");
@@ -190,6 +308,7 @@ fn a_card_with_a_fault_changes_nothing_but_what_tells_of_it() {
     let told = [
         "boot/picloud-report.txt",
         "root/var/lib/picloud-first-boot/setup",
+        "root/var/lib/picloud-first-boot/told",
         "root/etc/issue.d/picloud.issue",
         "root/etc/motd.d/picloud",
     ];

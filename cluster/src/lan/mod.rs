@@ -69,8 +69,8 @@ impl Default for LanOptions {
 /// This process on the local network.
 pub struct Lan {
     daemon: ServiceDaemon,
-    /// What is announced, by its full name.
-    announced: Mutex<Option<String>>,
+    /// What is announced, with its full name.
+    announced: Mutex<Option<(String, Announcement)>>,
     loopback: bool,
     /// Ends with this.
     _links: Links,
@@ -92,14 +92,22 @@ impl Lan {
     pub fn announce(&self, announcement: &Announcement) -> Result<(), LanError> {
         let service = announcement.service()?;
         let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(before) = announced.take().filter(|before| before != service.get_fullname()) {
+        let before = announced.take().map(|(name, _said)| name);
+        if let Some(before) = before.filter(|before| before != service.get_fullname()) {
             // Its goodbye is said in the background.
             drop(self.daemon.unregister(&before)?);
         }
         let name = service.get_fullname().to_owned();
         self.daemon.register(service)?;
-        *announced = Some(name);
+        *announced = Some((name, announcement.clone()));
         Ok(())
+    }
+
+    /// Announces the same, but for what is said of the first boot.
+    pub fn announce_setup(&self, setup: &str) -> Result<(), LanError> {
+        let before = self.announced.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some((_name, before)) = before else { return Ok(()) };
+        self.announce(&Announcement { setup: Some(setup.to_owned()), ..before })
     }
 
     /// Finds all of a kind until it is dropped. One at a time for each kind: a second takes the place of the first.

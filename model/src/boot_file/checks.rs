@@ -179,3 +179,37 @@ pub(super) fn appliance(text: &str) -> Result<String, Refusal> {
     }
     Ok(bare.to_owned())
 }
+
+/// A folder, or a bucket. What an address must be beyond that, the machine says.
+pub(super) fn repository(text: &str) -> Result<String, Refusal> {
+    const EXAMPLE: &str = "write \"/boot/firmware/backup\" or \"s3:https://HOST/BUCKET\"";
+    if text.starts_with("sftp:") {
+        let hint = "restore by hand once it runs: picloud-appliance repository restore, as docs/backup.md says";
+        return refuse("a new machine has no key with which SSH would let it in", hint);
+    }
+    if text.chars().any(char::is_control) || !(text.starts_with('/') || text.starts_with("s3:")) {
+        return refuse("it is neither a whole path nor a bucket", EXAMPLE);
+    }
+    Ok(text.to_owned())
+}
+
+/// A backup's id, short or whole.
+pub(super) fn snapshot(text: &str) -> Result<String, Refusal> {
+    let is_id = (8..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_id {
+        return refuse(
+            "it is no id of a backup",
+            "picloud-appliance repository list shows them; without it: the newest",
+        );
+    }
+    Ok(text.to_ascii_lowercase())
+}
+
+/// One line without blanks around it, as secrets and their names are.
+pub(super) fn word(text: &str) -> Result<String, Refusal> {
+    const WORD_BYTES_MAX: usize = 1024;
+    if text.is_empty() || text.trim() != text || text.len() > WORD_BYTES_MAX || text.chars().any(char::is_control) {
+        return refuse("it is no line of 1 to 1024 characters without blanks around it", "copy it again, whole");
+    }
+    Ok(text.to_owned())
+}

@@ -175,6 +175,60 @@ pub const KEYS: &[Key] = &[
         set: labels,
         ..ROW
     },
+    Key {
+        section: "restore",
+        key: "repository",
+        expected: "a folder (\"/boot/firmware/backup\") or a bucket (\"s3:https://HOST/BUCKET\") in quotes",
+        doc: "Where the backup is that a new appliance begins with",
+        example: "\"s3:https://s3.example.org/picloud\"",
+        set: |file, value| text(value, checks::repository, |place| file.restore.repository = Some(place)),
+        ..ROW
+    },
+    Key {
+        section: "restore",
+        key: "password",
+        expected: "the password in quotes",
+        doc: "The repository's password; it stands on the recovery sheet",
+        example: "\"abcde-…\"",
+        secret: true,
+        set: |file, value| secret(value, checks::word, |it| file.restore.password = Some(it)),
+    },
+    Key {
+        section: "restore",
+        key: "snapshot",
+        expected: "a backup's id in quotes: 8 to 64 digits from 0 to f",
+        doc: "Which backup, as `picloud-appliance repository list` shows it; the newest where it is left out",
+        example: "\"1a2b3c4d\"",
+        set: |file, value| text(value, checks::snapshot, |id| file.restore.snapshot = Some(id)),
+        ..ROW
+    },
+    Key {
+        section: "restore",
+        key: "s3_access_key",
+        expected: "the access key's id in quotes",
+        doc: "For a bucket: the id of its access key",
+        example: "\"AKIA…\"",
+        set: |file, value| text(value, checks::word, |key| file.restore.s3_access_key = Some(key)),
+        ..ROW
+    },
+    Key {
+        section: "restore",
+        key: "s3_secret_key",
+        expected: "the access key's secret in quotes",
+        doc: "For a bucket: the secret of that key",
+        example: "\"…\"",
+        secret: true,
+        set: |file, value| secret(value, checks::word, |it| file.restore.s3_secret_key = Some(it)),
+    },
+    Key {
+        section: "restore",
+        key: "s3_region",
+        expected: "a region's name in quotes",
+        doc: "For a bucket: its region, where it has some",
+        example: "\"eu-central-1\"",
+        set: |file, value| text(value, checks::word, |region| file.restore.s3_region = Some(region)),
+        ..ROW
+    },
 ];
 
 fn no_time() -> Refusal {

@@ -49,6 +49,8 @@ pub struct BootFile {
     pub ssh: Ssh,
     /// What a node is told.
     pub node: NodeBoot,
+    /// Which backup an appliance begins with.
+    pub restore: RestoreBoot,
     /// Lines for `/etc/picloud/appliance.toml`.
     pub appliance_settings: Vec<Setting>,
     /// Lines for `/etc/picloud/node.toml`.
@@ -113,6 +115,23 @@ pub struct NodeBoot {
     pub join_token_expires: Option<UnixMs>,
     /// What it says of itself, for placement.
     pub labels: Labels,
+}
+
+/// Which backup an appliance begins with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RestoreBoot {
+    /// The repository that it is in; no backup where absent.
+    pub repository: Option<String>,
+    /// The repository's password.
+    pub password: Option<BootSecret>,
+    /// Which of its backups; the newest where absent.
+    pub snapshot: Option<String>,
+    /// Who asks a bucket for it,
+    pub s3_access_key: Option<String>,
+    /// with which secret,
+    pub s3_secret_key: Option<BootSecret>,
+    /// and in which region, where it has some.
+    pub s3_region: Option<String>,
 }
 
 /// A line that a program's own settings file gets.

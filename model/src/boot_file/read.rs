@@ -168,6 +168,7 @@ impl Reader<'_> {
                 "without one nobody could come in: add a key",
             ));
         }
+        wrong.extend(self.restore());
         if let (Some(expires), Some(now)) = (node.join_token_expires, now)
             && node.join_token.as_ref().is_some_and(|token| token.given().is_some())
             && expires <= now
@@ -177,6 +178,36 @@ impl Reader<'_> {
         }
         let wrong: Vec<_> = wrong.into_iter().map(|(key, message, hint)| self.file.fault(key, message, hint)).collect();
         self.found.extend(wrong);
+    }
+}
+
+impl Reader<'_> {
+    /// What `[restore]` needs.
+    fn restore(&self) -> Vec<(&'static str, String, &'static str)> {
+        let mut wrong = Vec::new();
+        if !self.file.has("restore") {
+            return wrong;
+        }
+        for (key, path, hint) in [
+            ("repository", "restore.repository", "write repository = \"…\": where the backups are"),
+            ("password", "restore.password", "write password = \"…\", as the recovery sheet has it"),
+        ] {
+            if !self.file.has(path) {
+                wrong.push(("restore", format!("[restore] has no `{key}`"), hint));
+            }
+        }
+        let is_bucket = self.file.restore.repository.as_ref().is_some_and(|place| place.starts_with("s3:"));
+        let keys = ["restore.s3_access_key", "restore.s3_secret_key"].map(|key| self.file.has(key));
+        if is_bucket && keys != [true, true] {
+            let hint = "write s3_access_key = \"…\" and s3_secret_key = \"…\"";
+            wrong.push(("restore", "a bucket asks for an access key and its secret".to_owned(), hint));
+        }
+        if !is_bucket && self.file.has("restore.repository") {
+            let only = ["restore.s3_access_key", "restore.s3_secret_key", "restore.s3_region"];
+            let given = only.into_iter().filter(|key| self.file.has(key));
+            wrong.extend(given.map(|key| (key, format!("`{key}` is for buckets"), "take the line away")));
+        }
+        wrong
     }
 }
 

@@ -18,6 +18,8 @@ fn whole() -> String {
         "host_name = \"Garage\"\ntime_zone = \"Europe/Berlin\"\n[wifi]\nssid = 'home \"1\"'\npassword = \"hunter2hunter2\"\n\
          country = \"DE\"\n[ssh]\nauthorized_keys = [\"{KEY}\"]\n[node]\nappliance = \"pi.local\"\njoin_token = \"{TOKEN}\"\n\
          join_token_expires = \"2030-01-01T00:00:00Z\"\nlabels = {{ room = \"garage\", relay = \"\" }}\n\
+         [restore]\nrepository = \"s3:https://s3.example.org/pi\"\npassword = \"abcde-fghij\"\nsnapshot = \"1a2b3c4d\"\n\
+         s3_access_key = \"AKIA\"\ns3_secret_key = \"topsecret\"\ns3_region = \"eu\"\n\
          [node.settings]\nconcurrency = 4\nlog = \"debug\"\n[appliance.settings]\nmdns = false\n\
          database_url = \"postgres://pi:secret@db/x\"\n"
     )
@@ -28,7 +30,7 @@ fn a_whole_file_is_read_and_what_is_written_of_it_says_the_same() {
     let file = read(&whole(), Some(0)).unwrap();
     assert_eq!(file.host_name.as_deref(), Some("garage"));
     assert_eq!(file.wifi.password, Some(BootSecret::Given("hunter2hunter2".to_owned())));
-    assert_eq!((file.ssh.user(), file.place("node.settings.log")), ("pi", (16, 1)));
+    assert_eq!((file.ssh.user(), file.place("node.settings.log")), ("pi", (23, 1)));
     let again = read(&text(&file), Some(0)).unwrap();
     let without_places = |file: BootFile| BootFile { places: BTreeMap::new(), ..file };
     assert_eq!(without_places(again), without_places(file));
@@ -43,6 +45,7 @@ fn everything_that_is_wrong_is_told_at_once_with_its_place_and_what_to_do() {
          [ssh]\nuser = \"root\"\nauthorized_keys = [\n  \"-----BEGIN OPENSSH PRIVATE KEY-----\",\n  \"ssh-dss AAAA\",\n  \"{}\",\n  7,\n]\n\
          [node]\nappliance = \"http//pi\"\njoin_token = \"PC1.secret\"\njoin_token_expires = \"tomorrow\"\n\
          [node.labels]\nRoom = \"garage\"\nfloor = 1\n\
+         [restore]\nrepository = \"sftp:pi@nas:/srv\"\npassword = \" \"\nsnapshot = \"latest\"\ns3_region = \"eu\"\n\
          [node.settings]\nlist = [1]\n[wlan]\nssid = \"x\"\n",
         &KEY[..60]
     );
@@ -61,6 +64,10 @@ fn what_does_not_go_together_is_told_at_the_line_that_it_is_about() {
         "\n[wifi]\nssid = \"a\"\ncountry = \"DE\"\npassword = \"12345678\"\nopen = true\n".to_owned(),
         "[ssh]\nuser = \"me\"\n".to_owned(),
         expired.clone(),
+        "[restore]\n".to_owned(),
+        "[restore]\nrepository = \"backup\"\npassword = \"a\"\n".to_owned(),
+        "[restore]\nrepository = \"/b\"\npassword = \"a\"\ns3_secret_key = \"x\"\n".to_owned(),
+        "[restore]\nrepository = \"s3:https://h/b\"\npassword = \"a\"\ns3_secret_key = \"x\"\n".to_owned(),
         "wifi = true\n".to_owned(),
         "[wifi]\nssid = “home”\n".to_owned(),
         "[wifi\n".to_owned(),
@@ -77,7 +84,7 @@ fn secrets_are_taken_out_byte_by_byte_and_what_is_left_is_read_as_used() {
     let text = whole();
     let masked = mask(&text);
     assert_eq!(masked.len(), text.len());
-    for secret in ["hunter2", "fedcba", "pi:secret"] {
+    for secret in ["hunter2", "fedcba", "pi:secret", "fghij", "topsecret"] {
         assert!(text.contains(secret) && !masked.contains(secret), "{secret}");
     }
     let differ = text.bytes().zip(masked.bytes()).filter(|(was, is)| was != is && *is != b'*');

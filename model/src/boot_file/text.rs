@@ -38,6 +38,19 @@ pub fn text(file: &BootFile) -> String {
             ("labels", (!labels.is_empty()).then(|| format!("{{ {} }}", labels.join(", ")))),
         ],
     );
+    let restore = &file.restore;
+    section(
+        &mut text,
+        "restore",
+        &[
+            ("repository", quoted(&restore.repository)),
+            ("password", secret(&restore.password)),
+            ("snapshot", quoted(&restore.snapshot)),
+            ("s3_access_key", quoted(&restore.s3_access_key)),
+            ("s3_secret_key", secret(&restore.s3_secret_key)),
+            ("s3_region", quoted(&restore.s3_region)),
+        ],
+    );
     for (name, settings) in [("appliance.settings", &file.appliance_settings), ("node.settings", &file.node_settings)] {
         let lines: Vec<_> =
             settings.iter().map(|Setting { key, toml, .. }| (key.as_str(), Some(toml.clone()))).collect();

@@ -2,6 +2,7 @@
 
 use super::Session;
 use super::join_tokens;
+use crate::client::Ask;
 use crate::failure::Failure;
 use crate::flash::card::Card;
 use crate::flash::contents::{self, Files};
@@ -9,12 +10,15 @@ use crate::flash::device::Disks;
 use crate::flash::image::Image;
 use crate::flash::progress::{Progress, size};
 use crate::output::Output;
+use crate::path::ApiPath;
+use crate::place::{Place, Url};
 use crate::words::label;
 use clap::Args;
+use http::Method;
 use picloud_model::boot_file::{BootFile, BootSecret, SSH_KEYS_MAX, example};
 use picloud_model::clock::{Clock, SystemClock};
 use picloud_model::join_token::MadeJoinToken;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -64,13 +68,13 @@ pub(crate) struct Flash {
     /// A file with public SSH keys, as ~/.ssh/id_ed25519.pub; may be given more than once
     #[arg(long = "ssh-key", value_name = "FILE")]
     ssh_keys: Vec<PathBuf>,
-    /// For a node: where its appliance is, beside what it finds on the network
+    /// For a node: where its appliance is, beside what it finds on the network; with --join the one that makes the token
     #[arg(long, value_name = "HOST[:PORT]")]
     appliance: Option<String>,
     /// For a node: the token that lets it in
     #[arg(long, value_name = "TOKEN", conflicts_with = "join")]
     join_token: Option<String>,
-    /// For a node: make a token for it at the appliance, good for one node and seven days
+    /// For a node: make a token for it at the appliance, good for one node and seven days, and say where that is
     #[arg(long)]
     join: bool,
     /// For a node: NAME or NAME=VALUE, for scripts that need it; may be given more than once
@@ -97,6 +101,14 @@ Examples:
   picloud flash picloud-node.img.xz /dev/sdb --simulate card.img --config garage.toml
   picloud flash --example > picloud.toml";
 
+/// With what a node joins.
+struct Joins {
+    /// The token, which names the appliance that the node is to trust.
+    made: MadeJoinToken,
+    /// Where that is.
+    appliance: Option<String>,
+}
+
 /// Where it is written.
 struct Target {
     path: PathBuf,
@@ -115,10 +127,16 @@ impl Flash {
     pub(super) async fn run(self, session: &Session<'_>) -> Result<(), Failure> {
         // What is wrong with the rest is found before a token is made.
         self.inside(None)?;
+        let appliance = address(session).await?;
+        if appliance.is_none() {
+            let note = "the appliance's address is not put in, for only this computer would reach it there: \
+                        the node looks for it on the network, or give --appliance HOST";
+            session.output.note(note);
+        }
         let labels = self.labels.clone().into_iter().collect();
         let made = join_tokens::for_a_card(session, labels).await?;
         let id = made.made.id;
-        let done = self.run_with(session.output, Some(made));
+        let done = self.run_with(session.output, Some(Joins { made, appliance }));
         if done.is_err() {
             // Nobody will use it. Where that fails, too, it ends by itself.
             let _ends = join_tokens::forget(session, id).await;
@@ -126,13 +144,13 @@ impl Flash {
         done
     }
 
-    fn run_with(&self, output: &Output, made: Option<MadeJoinToken>) -> Result<(), Failure> {
+    fn run_with(&self, output: &Output, joins: Option<Joins>) -> Result<(), Failure> {
         let (Some(path), Some(target)) = (&self.image, &self.target) else {
             output.text(&example());
             return Ok(());
         };
         let began = Instant::now();
-        let files = self.inside(made)?;
+        let files = self.inside(joins)?;
         let length = std::fs::metadata(path).map_err(|error| crate::folder::cannot("read", path, &error))?.len();
         let mut progress = Progress::begin(output, "reading the image", length);
         let image = Image::read(path, &mut |read| progress.at(read))?;
@@ -205,12 +223,14 @@ impl Flash {
     }
 
     /// What goes into the boot partition, all of it checked.
-    fn inside(&self, made: Option<MadeJoinToken>) -> Result<Files, Failure> {
+    fn inside(&self, joins: Option<Joins>) -> Result<Files, Failure> {
         let now = SystemClock.now_ms();
         let (original, given) = contents::given(self.config.as_deref(), now)?;
         let mut file = given.clone();
         self.lay_over(&mut file)?;
-        if let Some(made) = made {
+        if let Some(Joins { made, appliance }) = joins {
+            // Where a person said another, that holds.
+            file.node.appliance = file.node.appliance.or(appliance);
             file.node.join_token = Some(BootSecret::Given(made.token));
             file.node.join_token_expires = Some(made.made.expires_at);
         }
@@ -255,6 +275,22 @@ impl Flash {
         }
         Ok(())
     }
+}
+
+/// Where other machines reach the appliance that is asked; nothing where only this one would.
+async fn address(session: &Session<'_>) -> Result<Option<String>, Failure> {
+    let url = match &session.settings.place {
+        Place::Url(url) => url.clone(),
+        Place::Socket(_here) => {
+            let status: Value = session.client.send(Ask::new(Method::GET, ApiPath::new(&["status"]))).await?.value()?;
+            let Some(url) = status["admin_url"].as_str() else {
+                let hint = "have it listen for them: admin_addr = \"0.0.0.0:8443\" in /etc/picloud/appliance.toml";
+                return Err(Failure::other("the appliance has no HTTPS, over which nodes join", Some(hint)));
+            };
+            Url::parse(url)?
+        }
+    };
+    Ok(Some(url.authority()).filter(|_address| url.tls && !url.is_loopback()))
 }
 
 fn same_file(one: &Path, other: &Path) -> bool {

@@ -1,6 +1,7 @@
 //! Files into the boot partition of a card, without mounting it: it is found in the partition table, and is FAT.
 
 use super::SECTOR_BYTES;
+use super::folders;
 use super::overlay::{Overlay, Sectors};
 use crate::failure::Failure;
 use fatfs::{FileSystem, FsOptions};
@@ -54,7 +55,8 @@ pub(super) fn put(
     for (path, content) in files {
         write(&fat, path, content).map_err(|error| failed(path, &error))?;
     }
-    fat.unmount().map_err(|error| failed("files", &error))
+    fat.unmount().map_err(|error| failed("files", &error))?;
+    folders::mend(&mut Overlay::new(card, start, length, sectors)).map_err(|error| failed("folders", &error))
 }
 
 fn check_room(fat: &FileSystem<Overlay<'_>>, files: &BTreeMap<String, Vec<u8>>) -> Result<(), Failure> {

@@ -130,6 +130,63 @@ fn files_that_do_not_fit_or_have_no_partition_are_refused() {
     insta::assert_snapshot!(format!("{}\n{}", told(large), told(none)));
 }
 
+/// A card with one partition as `mkfs.fat` of Debian makes it with these arguments.
+fn card_of(dir: &Path, name: &str, sectors: u32, kind: &str) -> PathBuf {
+    const BEFORE: u32 = 2048;
+    let (boot, card) = (dir.join("boot.fat"), dir.join(name));
+    let _none = fs::remove_file(&boot);
+    File::create(&boot).unwrap().set_len(u64::from(sectors) * SECTOR_BYTES as u64).unwrap();
+    let made = Command::new("mkfs.fat").args(["-F", kind, "-s", "1"]).arg(&boot).output();
+    let made = made.expect("mkfs.fat of the package dosfstools is there");
+    assert!(made.status.success(), "{made:?}");
+    let mut image = vec![0; BEFORE as usize * SECTOR_BYTES];
+    image.extend(fs::read(&boot).unwrap());
+    image[450] = 0x0c;
+    image[454..458].copy_from_slice(&BEFORE.to_le_bytes());
+    image[458..462].copy_from_slice(&sectors.to_le_bytes());
+    image[510..512].copy_from_slice(&[0x55, 0xaa]);
+    fs::write(&card, image).unwrap();
+    card
+}
+
+/// What the file system's own checker says of the boot partition.
+fn check_fat(card: &Path) {
+    let boot = card.with_extension("fat");
+    fs::write(&boot, &fs::read(card).unwrap()[2048 * SECTOR_BYTES..]).unwrap();
+    let said = Command::new("fsck.fat").args(["-n", "-v"]).arg(&boot).output().unwrap();
+    assert!(said.status.success(), "{}: {}", card.display(), String::from_utf8_lossy(&said.stdout));
+}
+
+#[test]
+fn the_checker_of_file_systems_finds_nothing_to_repair_in_fat_of_any_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = Output::keeping();
+    for (kind, sectors) in [("12", 4_000), ("16", 32_000), ("32", 70_000)] {
+        // What other tools and an earlier flash left stays.
+        let mut inside: Files = [("user-data", "#cloud-config\n"), ("overlays/deep/er/x.dtbo", "a"), ("meta-data", "")]
+            .map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()))
+            .into();
+        let first = dir.path().join(format!("first-{kind}.img"));
+        let empty = read(&card_of(dir.path(), "empty.img", sectors, kind)).unwrap();
+        Card::open(&first, false, &output).unwrap().write(&empty, &inside).unwrap();
+        check_fat(&first);
+        // Folders in folders, more files than one cluster of a folder has room for, into a folder that is there.
+        let mut files = files();
+        for number in 0..40 {
+            files.insert(format!("picloud-apps/kitchen/static/a/b/picture number {number}.svg"), vec![b'x'; number]);
+        }
+        files.insert("overlays/deep/y.dtbo".to_owned(), b"b".to_vec());
+        let second = dir.path().join(format!("second-{kind}.img"));
+        Card::open(&second, false, &output).unwrap().write(&read(&first).unwrap(), &files).unwrap();
+        check_fat(&second);
+        inside.append(&mut files);
+        let (card, sector) = (File::open(&second).unwrap(), read(&second).unwrap().first_sector);
+        for (name, content) in &inside {
+            assert_eq!(fat::content(&card, &sector, name).as_ref(), Some(content), "FAT{kind}: {name}");
+        }
+    }
+}
+
 /// A folder that looks like a machine: its own disk `sda`, a card `sdb`, and what else there may be.
 struct Tree(tempfile::TempDir);
 

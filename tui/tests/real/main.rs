@@ -15,6 +15,7 @@ mod events;
 mod exits;
 mod files;
 mod first_day;
+mod flash;
 mod guards;
 mod keys;
 mod kv;

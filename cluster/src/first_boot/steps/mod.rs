@@ -5,6 +5,7 @@
 
 mod host;
 mod join;
+mod restore;
 mod settings;
 mod ssh;
 mod wifi;
@@ -51,4 +52,5 @@ pub(super) const STEPS: &[Step] = &[
     Step { name: "wifi", what: "set up the wireless network", tell: wifi::tell, act: wifi::act },
     Step { name: "settings", what: "write the settings", tell: settings::tell, act: settings::act },
     Step { name: "join", what: "write where to join", tell: join::tell, act: join::act },
+    Step { name: "restore", what: "write down which backup is to come back", tell: restore::tell, act: restore::act },
 ];

@@ -1,9 +1,12 @@
 //! `first-boot`: does what `picloud.toml` on the boot partition says, once, before the appliance starts.
 
+mod restore;
+
 use super::{Stopped, terminal};
 use crate::config::{self, CONFIG_FILE, Mode};
 use crate::deploy::{check, folder};
-use picloud_cluster::first_boot::{Ended, Machine, Program, run as boot};
+use clap::{Arg, ArgAction, Command};
+use picloud_cluster::first_boot::{Ended, HELP, Machine, Program, later, run as boot};
 use picloud_cluster::settings::{ConfigError, Layers};
 use picloud_model::clock::{Clock, SystemClock};
 use picloud_model::script::Diagnostic;
@@ -18,10 +21,48 @@ const PROGRAM: Program = Program {
     check_app: Some(check_app),
 };
 
+/// What is asked for, beside the first boot itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Do what the card says.
+    Card,
+    /// Put what came of the card's apps into the report.
+    Report,
+    /// Bring the backup back that the card asks for.
+    Restore,
+}
+
+/// Its part of the command line.
+pub(super) fn command() -> Command {
+    let flag = |name: &'static str, help: &'static str| Arg::new(name).long(name).action(ArgAction::SetTrue).help(help);
+    Command::new("first-boot")
+        .about("Do what picloud.toml on the boot partition says, before the appliance starts (as root)")
+        .after_help(HELP)
+        .args(["boot", "root"].map(super::folder_argument))
+        .arg(flag("report", "Only put what came of the card's apps into the report"))
+        .arg(
+            flag("restore", "Only bring back the backup of [restore], once there is a network")
+                .conflicts_with("report"),
+        )
+}
+
 /// Does it.
-pub(super) fn run(boot_folder: &Path, root: &Path) -> Result<(), Stopped> {
+pub(super) fn run(boot_folder: &Path, root: &Path, part: Part) -> Result<(), Stopped> {
     terminal::start_log("info", false);
     let machine = Machine { boot: boot_folder.to_owned(), root: root.to_owned(), now: SystemClock.now_ms() };
+    match part {
+        Part::Card => {}
+        Part::Restore => return restore::run(&machine),
+        Part::Report => {
+            let is_new = later::take_over(&PROGRAM, &machine)?;
+            terminal::say(if is_new {
+                "the report has it; see picloud-report.txt"
+            } else {
+                "the report has it already"
+            });
+            return Ok(());
+        }
+    }
     match boot(&PROGRAM, &machine)? {
         Ended::NothingNew => terminal::say("there is nothing on the boot partition that was not applied before"),
         Ended::Applied => terminal::say("what the boot partition says was applied; see picloud-report.txt there"),
