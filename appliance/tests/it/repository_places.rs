@@ -1,7 +1,7 @@
 //! Repositories where the disk is full on either side, and of an appliance whose data is in Postgres.
 
 use crate::repository::{Machine, names, succeeds};
-use crate::support::{Appliance, fails, serve_command};
+use crate::support::{Appliance, fails, serve_command, until};
 use crate::temp_pg::TempPg;
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -90,7 +90,7 @@ fn a_repository_whose_disk_is_full_is_told_and_takes_the_next_backup_once_there_
 
 #[test]
 fn a_data_disk_without_room_for_the_copies_is_told_and_the_appliance_goes_on() {
-    let (home, disk) = (tempdir().unwrap(), Disk::mount("size=48m"));
+    let (home, disk) = (tempdir().unwrap(), Disk::mount("size=160m"));
     let (machine, appliance, file) = filled(disk.path(), &home.path().join("repository"));
     machine.ok(&["init"]);
     let ballast = disk.path().join("ballast");
@@ -103,6 +103,7 @@ fn a_data_disk_without_room_for_the_copies_is_told_and_the_appliance_goes_on() {
     assert!(machine.leftovers().is_empty(), "{:?}", machine.leftovers());
     assert_eq!(appliance.admin("GET", &file, "").status, 200, "reads go on");
     std::fs::remove_file(&ballast).unwrap();
+    until("writes are taken again", || appliance.admin("POST", "/apps/kitchen/files/photos?name=b", "b").status == 201);
     assert!(machine.ok(&["backup"]).contains("read back and whole"));
 }
 
@@ -173,5 +174,29 @@ fn what_is_in_postgres_is_backed_up_while_it_is_written_and_comes_back_into_a_da
         assert_eq!(restored.admin("GET", &file, "").text(), "bytes of a photo");
         drop(restored);
         std::fs::remove_dir_all(new.data()).unwrap();
+    }
+}
+
+#[test]
+fn restic_is_asked_no_more_than_it_must_be_for_each_run_spends_half_a_second_on_the_password() {
+    let home = tempdir().unwrap();
+    let (bin, log) = (home.path().join("bin"), home.path().join("log"));
+    std::fs::create_dir(&bin).unwrap();
+    let script = format!("#!/bin/sh\necho \"$@\" >> {}\nPATH=\"${{PATH#*:}}\" exec restic \"$@\"\n", log.display());
+    std::fs::write(bin.join("restic"), script).unwrap();
+    run(Command::new("chmod").arg("+x").arg(bin.join("restic")));
+    let machine = Machine::new(&home.path().join("old"), &home.path().join("repository"));
+    let appliance = Appliance::serve(&machine.folder);
+    appliance.deploy(&crate::hello("kitchen", "1"));
+    machine.ok(&["init"]);
+    for is_first in [true, false] {
+        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", bin.display());
+        succeeds(machine.command(&["backup"]).env("PATH", path));
+        let said = std::fs::read_to_string(&log).unwrap();
+        let mut words: Vec<&str> = said.lines().map(|line| line.split(' ').next().unwrap()).collect();
+        words[2..].sort_unstable();
+        assert_eq!(words, ["version", "backup", "dump", "ls", "tag"], "{said}");
+        assert_eq!(!said.contains("--parent"), is_first, "what was there is not read again: {said}");
+        std::fs::remove_file(&log).unwrap();
     }
 }

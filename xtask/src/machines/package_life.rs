@@ -74,6 +74,7 @@ pub(super) fn run(place: &Place<'_>, suite: &str) -> Result<()> {
 
 /// What happens to an appliance that is in use.
 fn appliance(place: &Place<'_>, machine: Container, root: &Path) -> Result<Container> {
+    place.step("back up as the unit of the timer does, and restore that for a try", || back_up(&machine))?;
     place.step("upgrade of damaged data: refused, and nothing was installed", || refused(&machine))?;
     place.step("upgrade with bad settings: the old program goes on", || not_restarted(&machine))?;
     place.step("upgrade under load: nobody is refused, data and settings stay", || upgrade(&machine))?;
@@ -128,6 +129,24 @@ fn install(machine: &Container) -> Result<()> {
 
 /// The process of the service.
 const PID: &str = "systemctl show --value --property=MainPID picloud-appliance.service";
+
+/// As the user of the services, in the sandbox of the unit; and what the repository has is whole.
+fn back_up(machine: &Container) -> Result<()> {
+    machine.output("install -d -o picloud -g picloud -m 700 /var/backups/repository")?;
+    machine.output("printf '\\nbackup_repository = \"/var/backups/repository\"\\n' >> /etc/picloud/appliance.toml")?;
+    machine.output("runuser -u picloud -- picloud-appliance repository init")?;
+    machine
+        .output("systemctl start picloud-backup.service || journalctl --unit picloud-backup --output=cat --no-pager")?;
+    let result = machine.output("systemctl show --value --property=Result picloud-backup.service")?;
+    ensure!(result.trim() == "success", "the unit of the backup ended with `{}`", result.trim());
+    let list = machine.output("runuser -u picloud -- picloud-appliance repository list")?;
+    ensure!(list.contains("whole"), "after a backup, the repository has:\n{list}");
+    let tried = machine.output("runuser -u picloud -- picloud-appliance repository restore --verify-only")?;
+    ensure!(tried.contains("is whole"), "the backup, restored for a try:\n{tried}");
+    let doctor = machine.output("picloud doctor backup --json")?;
+    ensure!(doctor.contains("/var/backups/repository"), "the doctor says of the backup:\n{doctor}");
+    machine.output("rm -r /var/backups/repository").map(drop)
+}
 
 /// Installs the appliance with what it needs.
 fn both(version: &str) -> String {
