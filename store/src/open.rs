@@ -153,6 +153,18 @@ pub enum OpenError {
         /// The migration's file name.
         migration: String,
     },
+    /// A migration was refused by the database; all of it was taken back.
+    #[error("`{}` could not be brought up to date: {migration} failed{}: {reason}", path.display(), at_statement(statement.as_deref()))]
+    Migration {
+        /// The file or the database.
+        path: PathBuf,
+        /// The migration's file name.
+        migration: String,
+        /// The first line of the statement that failed, where the database says which.
+        statement: Option<String>,
+        /// What the database said.
+        reason: String,
+    },
     /// It is no address of a database.
     #[error("`{shown}` is no address of a Postgres database")]
     Address {
@@ -188,6 +200,19 @@ const MIB: u64 = 1024 * 1024;
 /// Rounded up: what is needed is never told too small.
 fn mib(bytes: u64) -> u64 {
     bytes.div_ceil(MIB)
+}
+
+fn at_statement(statement: Option<&str>) -> String {
+    statement.map(|statement| format!(" at `{statement}`")).unwrap_or_default()
+}
+
+/// Letters of a statement that are told.
+const STATEMENT_CHARS_MAX: usize = 120;
+
+/// The first line of a statement that says something.
+pub(crate) fn first_line(statement: &str) -> String {
+    let mut lines = statement.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("--"));
+    lines.next().unwrap_or_default().chars().filter(|c| !c.is_control()).take(STATEMENT_CHARS_MAX).collect()
 }
 
 fn by_pid(pid: Option<u32>) -> String {
@@ -233,6 +258,9 @@ impl OpenError {
             Self::ChangedMigration { .. } => {
                 "install the PiCloud that made it; a build between two releases may have changed its schema".to_owned()
             }
+            Self::Migration { .. } => "nothing was changed, and the older PiCloud opens it as before: install that one again, \
+                                       and report this text; the data may hold what the newer one does not expect"
+                .to_owned(),
             Self::Address { .. } => "write `database-url = \"postgres://USER:PASSWORD@HOST:5432/DATABASE\"`".to_owned(),
             Self::Unreachable { shown, .. } => {
                 format!("try `psql {shown}` from here: server, name, password and the database itself must be right")

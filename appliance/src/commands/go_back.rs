@@ -92,8 +92,8 @@ fn plan_json(plan: &GoingBack) -> Value {
 
 fn done_text(back: &WentBack, dir: &Path) -> String {
     format!(
-        "{}: schema {} as of {}\nwhat the newer PiCloud had is in {}; remove that when you do not need it\nbytes of files \
-         that only one of both has are kept for {COPY_KEPT_DAYS} days\nstart a PiCloud that has schema {} now: a newer one \
+        "{}: schema {} as of {}\nwhat the newer PiCloud had is in {}, for {COPY_KEPT_DAYS} days; \
+         bytes of files that only one of both has are kept as long\nstart a PiCloud that has schema {} now: a newer one \
          upgrades it again",
         dir.display(),
         back.to,

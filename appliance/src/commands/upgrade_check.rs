@@ -6,8 +6,8 @@ use super::{Stopped, terminal};
 use crate::appliance::with_sources;
 use crate::config::Config;
 use picloud_model::clock::rfc3339;
-use picloud_store::OpenSettings;
 use picloud_store::upgrade::StoreLook;
+use picloud_store::{OpenError, OpenSettings};
 use serde_json::{Value, json};
 
 /// Looks at the store of the settings. With `before_install` the program that comes may need a copy though this one needs
@@ -17,7 +17,17 @@ pub(super) fn run(config: &Config, before_install: bool, as_json: bool) -> Resul
     let settings = &config.settings;
     let at = OpenSettings::new(&settings.data_dir).with_database(settings.database_url.clone());
     let looked = runtime()?.block_on(picloud_store::upgrade::look(&at));
-    let look = looked.map_err(|error| format!("{}\nhint: {}", with_sources(&error), error.hint()))?;
+    let look = match looked {
+        Ok(look) => look,
+        Err(error) => {
+            let refusal = format!("{}\nhint: {}", with_sources(&error), error.hint());
+            // Of a database that does not answer nobody knows whether it could be upgraded.
+            if as_json && !matches!(error, OpenError::Unreachable { .. }) {
+                terminal::say(&json!({ "can_upgrade": false, "refusal": refusal }).to_string());
+            }
+            return Err(Stopped(refusal));
+        }
+    };
     let place = match &settings.database_url {
         Some(url) => picloud_store::shown_database_url(url),
         None => settings.data_dir.display().to_string(),

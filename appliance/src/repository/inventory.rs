@@ -20,7 +20,7 @@ pub(super) const MANIFEST: &str = "manifest.json";
 /// What the configuration file is called in it.
 pub(super) const CONFIG: &str = "appliance.toml";
 /// Longest manifest that is read; a file takes about 80 bytes in it.
-const MANIFEST_BYTES_MAX: u64 = 256 * 1024 * 1024;
+pub(super) const MANIFEST_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Bytes read at once.
 const READ_BYTES: usize = 256 * 1024;
 

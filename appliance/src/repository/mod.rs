@@ -14,6 +14,7 @@
 mod app;
 mod check;
 mod error;
+mod glance;
 mod held;
 mod init;
 mod inventory;

@@ -5,11 +5,12 @@
 
 use super::{RepositoryError, RepositorySettings, secret};
 use std::ffi::OsStr;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 /// The oldest restic whose answers are known: that of Debian 12.
 pub(super) const RESTIC_OLDEST: &str = "0.14.0";
@@ -21,6 +22,10 @@ const SAID_BYTES_MAX: usize = 4 * 1024;
 const LINE_BYTES_MAX: u64 = 1024 * 1024;
 /// Bytes read at once.
 const READ_BYTES: usize = 256 * 1024;
+/// What is done to restore: the disk that runs full then is another one.
+pub(super) const FETCH: &str = "fetch the backup";
+/// How often it says how far it is; 60 times without this.
+const PROGRESS_A_SECOND: &str = "0.1";
 
 /// A restic that can be run on the repository.
 pub(super) struct Restic {
@@ -97,14 +102,47 @@ impl Restic {
         arguments: &[&OsStr],
         take: &mut (dyn FnMut(&[u8]) + Send),
     ) -> Result<Ended, RepositoryError> {
-        let mut child = self.command(arguments).spawn().map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => RepositoryError::NoRestic,
-            _ => failed(doing, error.to_string()),
-        })?;
+        let mut child = self.start(doing, arguments)?;
         let out = child.stdout.take().expect("it was asked for");
         let err = child.stderr.take().expect("it was asked for");
         let (read, said, status) = tokio::join!(each_part(out, take), end_of(err), child.wait());
         read.and(status).map(|status| Ended { status, said }).map_err(|error| failed(doing, error.to_string()))
+    }
+
+    fn start(&self, doing: &'static str, arguments: &[&OsStr]) -> Result<Child, RepositoryError> {
+        self.command(arguments).spawn().map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => RepositoryError::NoRestic,
+            _ => failed(doing, error.to_string()),
+        })
+    }
+
+    /// Runs it to its end; `read` reads what it answers as a file, on a thread of its own. Where both fail, restic says
+    /// why.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        arguments: &[&OsStr],
+        read: impl FnOnce(&mut File) -> Result<T, RepositoryError> + Send + 'static,
+    ) -> Result<T, RepositoryError> {
+        let told = |error: &dyn std::fmt::Display| failed(doing, error.to_string());
+        let mut child = self.start(doing, arguments)?;
+        let out = child.stdout.take().expect("it was asked for");
+        let err = child.stderr.take().expect("it was asked for");
+        let mut out = File::from(out.into_owned_fd().map_err(|error| told(&error))?);
+        let reading = tokio::task::spawn_blocking(move || {
+            let read = read(&mut out);
+            // Whoever writes into a pipe that nobody reads is killed by it.
+            std::io::copy(&mut out, &mut std::io::sink()).map(|_rest| read)
+        });
+        let all = async { tokio::join!(reading, end_of(err), child.wait()) };
+        let bound = Duration::from_secs(RUN_HOURS_MAX * 60 * 60);
+        let Ok((read, said, status)) = tokio::time::timeout(bound, all).await else {
+            return Err(RepositoryError::TooLong { doing, hours: RUN_HOURS_MAX });
+        };
+        if !status.map_err(|error| told(&error))?.success() {
+            return Err(self.refused(doing, said));
+        }
+        read.map_err(|error| told(&error))?.map_err(|error| told(&error))?
     }
 
     /// The same; an error where it fails.
@@ -173,6 +211,8 @@ impl Restic {
         command.env("RESTIC_REPOSITORY", self.settings.target.to_string());
         command.env("RESTIC_PASSWORD_FILE", self.password_file());
         command.env("RESTIC_COMPRESSION", &self.settings.compression);
+        // Nobody looks at how far it is.
+        command.env("RESTIC_PROGRESS_FPS", PROGRESS_A_SECOND);
         command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         match &self.cache {
             Some(folder) => command.env("RESTIC_CACHE_DIR", folder),
@@ -197,7 +237,9 @@ fn number(version: &str) -> [u32; 3] {
 /// What to do, from what is known of its words.
 fn failed(doing: &'static str, said: String) -> RepositoryError {
     let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    let hint = if has(&["no space left", "quota"]) {
+    let hint = if doing == FETCH && has(&["no space left", "quota"]) {
+        "the disk that is restored to is full: make room there (df -h, df -i), and give the same command again"
+    } else if has(&["no space left", "quota"]) {
         "the disk of the repository is full: make room there, or keep fewer (picloud-appliance repository prune)"
     } else if has(&["permission denied", "Permission denied", "Access Denied"]) {
         "let the user that PiCloud runs as in: for a folder chown, for SSH its key, for S3 `backup_env_file`"

@@ -79,8 +79,13 @@ impl From<Listed> for Snapshot {
 impl Snapshot {
     /// As people write it.
     pub fn short_id(&self) -> &str {
-        self.id.get(..8).unwrap_or(&self.id)
+        short(&self.id)
     }
+}
+
+/// So much of an id as people write.
+pub(super) fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
 }
 
 /// All of ours, oldest first.

@@ -1,8 +1,9 @@
 //! One backup into the repository: held, written, looked at, tagged; and what came of it is kept.
 
+use super::glance::Glance;
 use super::held::Held;
 use super::inventory::{Inventory, MANIFEST};
-use super::outcome::{self, Outcome};
+use super::outcome::{self, Outcome, Outcomes};
 use super::restic::Restic;
 use super::snapshots::{self, OURS, VERIFIED};
 use super::{Repository, RepositoryError, verify};
@@ -90,11 +91,7 @@ impl Repository {
             return Err(RepositoryError::NoData(self.data_dir.clone()));
         }
         let restic = self.restic().await?;
-        // What was killed has left its lock behind; those of others that live are not touched.
-        restic.succeed("open the repository", &["unlock".as_ref()], &mut |_words| {}).await?;
-        let before = snapshots::list(&restic).await?;
-        let parent = before.iter().rfind(|snapshot| snapshot.node == node_name());
-        let parent = parent.map(|snapshot| snapshot.id.clone());
+        let parent = self.parent(&restic).await?;
         for attempt in 1.. {
             let held = Held::take(take.settings, Arc::clone(&take.clock), take.act).await?;
             let (written, whole) = write(&restic, &held, take.config, parent.as_deref()).await?;
@@ -103,7 +100,7 @@ impl Repository {
                 (whole, still_held) => whole.and(still_held),
             };
             match checked {
-                Ok(()) => return finish(&restic, written, &held, Arc::clone(&take.clock)).await,
+                Ok(()) => return self.finish(&restic, written, &held, Arc::clone(&take.clock)).await,
                 Err(error) => {
                     // It would only be in the way of those that are whole.
                     let arguments = ["forget", &written.snapshot].map(AsRef::as_ref);
@@ -119,6 +116,67 @@ impl Repository {
             }
         }
         unreachable!("the last attempt returns")
+    }
+
+    /// The backup that this one goes on from: what is as it was then is not read again. Unlocks what somebody who was
+    /// killed has left locked.
+    async fn parent(&self, restic: &Restic) -> Result<Option<String>, RepositoryError> {
+        let seen = Glance::at(self.target());
+        if seen.as_ref().is_none_or(Glance::is_locked) {
+            // Those of others that live are not touched.
+            restic.succeed("open the repository", &["unlock".as_ref()], &mut |_words| {}).await?;
+        }
+        if let Some(seen) = &seen {
+            if seen.has_none() {
+                return Ok(None);
+            }
+            // One that failed may have written more than the last one that went well: then restic is asked.
+            if let Outcomes { success: Some(last), failure: None } = Outcomes::read(&self.data_dir)
+                && last.repository == self.target().to_string()
+                && let Some(id) = last.snapshot.as_deref().and_then(|id| seen.find(id))
+            {
+                return Ok(Some(id.to_owned()));
+            }
+        }
+        let before = snapshots::list(restic).await?;
+        let parent = before.into_iter().rfind(|snapshot| snapshot.node == node_name());
+        Ok(parent.map(|snapshot| snapshot.id))
+    }
+
+    /// Tags what is whole; and counts the files that had lost their bytes before, which no backup can bring back.
+    async fn finish(
+        &self,
+        restic: &Restic,
+        written: Written,
+        held: &Held,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Written, RepositoryError> {
+        let before = Glance::at(self.target());
+        let arguments = ["tag", "--add", VERIFIED, &written.snapshot].map(AsRef::as_ref);
+        let tag = async {
+            restic.succeed("tag the backup as whole", &arguments, &mut |_words| {}).await?;
+            self.tagged(restic, before.as_ref(), &written.snapshot).await
+        };
+        let (snapshot, files_without_bytes) = tokio::try_join!(tag, without_bytes(held, &written.inventory, clock))?;
+        Ok(Written { snapshot, files_without_bytes, ..written })
+    }
+
+    /// The id that a snapshot has since it was tagged.
+    async fn tagged(
+        &self,
+        restic: &Restic,
+        before: Option<&Glance>,
+        snapshot: &str,
+    ) -> Result<String, RepositoryError> {
+        let after = Glance::at(self.target());
+        if let Some(new) = before.zip(after.as_ref()).and_then(|(before, after)| after.new_since(before)) {
+            return Ok(snapshots::short(new).to_owned());
+        }
+        let all = snapshots::list(restic).await?;
+        let is_it = |id: &str| id.starts_with(snapshot);
+        let tagged =
+            all.iter().rfind(|snapshot| snapshot.original.as_deref().is_some_and(is_it) || is_it(&snapshot.id));
+        Ok(tagged.map_or_else(|| snapshot.to_owned(), |snapshot| snapshot.short_id().to_owned()))
     }
 }
 
@@ -164,23 +222,6 @@ async fn write(
     let Summary { snapshot_id: snapshot, data_added: added_bytes, .. } = summary;
     let whole = if incomplete { Err(refused()) } else { Ok(()) };
     Ok((Written { snapshot, inventory, added_bytes, files_without_bytes: 0 }, whole))
-}
-
-/// Tags what is whole; and counts the files that had lost their bytes before, which no backup can bring back.
-async fn finish(
-    restic: &Restic,
-    written: Written,
-    held: &Held,
-    clock: Arc<dyn Clock>,
-) -> Result<Written, RepositoryError> {
-    let arguments = ["tag", "--add", VERIFIED, &written.snapshot].map(AsRef::as_ref);
-    restic.succeed("tag the backup as whole", &arguments, &mut |_words| {}).await?;
-    let all = snapshots::list(restic).await?;
-    let is_it = |id: &str| id.starts_with(&written.snapshot);
-    let tagged = all.iter().rfind(|snapshot| snapshot.original.as_deref().is_some_and(is_it) || is_it(&snapshot.id));
-    let snapshot = tagged.map_or_else(|| written.snapshot.clone(), |snapshot| snapshot.short_id().to_owned());
-    let files_without_bytes = without_bytes(held, &written.inventory, clock).await?;
-    Ok(Written { snapshot, files_without_bytes, ..written })
 }
 
 /// Files whose bytes are not in the backup: nothing was removed while it was taken, so they were lost before. The copies

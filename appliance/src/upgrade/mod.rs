@@ -60,7 +60,7 @@ pub(crate) async fn run(store: Arc<dyn Store>, clock: Arc<dyn Clock>, blobs: Blo
         let wait = match expired {
             Ok(Ok((gone, due))) => {
                 if !gone.is_empty() {
-                    tracing::info!(copies = gone.join(", "), "copies from before upgrades were removed");
+                    tracing::info!(copies = gone.join(", "), "what was kept of before an upgrade was removed");
                     if let Err(error) = blob_sweep::compare(store.as_ref(), &blobs, false).await {
                         tracing::warn!(%error, "what those copies held is removed after the next start");
                     }

@@ -10,24 +10,24 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tempfile::tempdir;
 
 /// A machine: its data, its configuration, and the place where backups go.
-struct Machine {
-    folder: PathBuf,
-    place: String,
+pub(crate) struct Machine {
+    pub(crate) folder: PathBuf,
+    pub(crate) place: String,
 }
 
 impl Machine {
-    fn new(folder: &Path, place: &Path) -> Self {
+    pub(crate) fn new(folder: &Path, place: &Path) -> Self {
         std::fs::create_dir_all(folder).unwrap();
         std::fs::write(folder.join("empty.toml"), "").unwrap();
         Self { folder: folder.to_owned(), place: place.display().to_string() }
     }
 
-    fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.folder.join("data")
     }
 
     /// `repository COMMAND` with the settings of `serve_command`.
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = program();
         command.arg("repository").args(arguments).arg("--config").arg(self.folder.join("empty.toml"));
         command.arg("--data-dir").arg(self.data()).arg("--admin-socket").arg(self.folder.join("admin.sock"));
@@ -35,37 +35,37 @@ impl Machine {
         command
     }
 
-    fn ok(&self, arguments: &[&str]) -> String {
+    pub(crate) fn ok(&self, arguments: &[&str]) -> String {
         let out = self.command(arguments).output().unwrap();
         assert!(out.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&out.stderr));
         String::from_utf8(out.stdout).unwrap()
     }
 
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         serde_json::from_str(&self.ok(&[arguments, &["--json"]].concat())).unwrap()
     }
 
-    fn fails(&self, arguments: &[&str]) -> String {
+    pub(crate) fn fails(&self, arguments: &[&str]) -> String {
         let (code, said) = fails(&mut self.command(arguments));
         assert_eq!(code, 1, "{said}");
         said
     }
 
     /// The same with the password of another machine.
-    fn restore(&self, from: &Self, arguments: &[&str]) -> Command {
+    pub(crate) fn restore(&self, from: &Self, arguments: &[&str]) -> Command {
         let mut command = self.command(&[&["restore"], arguments].concat());
         command.arg("--backup-password-file").arg(from.data().join("backup.password"));
         command
     }
 
-    fn leftovers(&self) -> Vec<String> {
+    pub(crate) fn leftovers(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.data()).unwrap().flatten();
         let names = entries.map(|entry| entry.file_name().into_string().unwrap());
         names.filter(|name| name.contains("tmp-") || name.contains("restoring")).collect()
     }
 }
 
-fn succeeds(command: &mut Command) -> String {
+pub(crate) fn succeeds(command: &mut Command) -> String {
     let out = command.output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8(out.stdout).unwrap()
@@ -452,7 +452,7 @@ fn files_on_a_disk_of_their_own_come_back_there() {
     assert!(said.contains("is not empty") && !third.data().exists(), "{said}");
 }
 
-fn names(folder: &Path) -> Vec<String> {
+pub(crate) fn names(folder: &Path) -> Vec<String> {
     let mut names: Vec<String> =
         std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();

@@ -4,8 +4,9 @@
 
 use super::connection::Address;
 use crate::OpenError;
+use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 use sqlx::{Connection as _, PgConnection, SqlStr};
-use sqlx_core::migrate::{Migration, MigrationType, Migrator};
+use sqlx_core::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use std::borrow::Cow;
 
 const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -43,8 +44,34 @@ pub(super) async fn migrate(address: &Address) -> Result<(), OpenError> {
 pub(super) async fn run(conn: &mut PgConnection, address: &Address, version: i64) -> Result<(), OpenError> {
     let unusable = |source| OpenError::Unusable { path: address.shown.clone().into(), source };
     let mut sql = conn.begin().await.map_err(|error| unusable(Box::new(error)))?;
-    migrator().run_direct(Some(version), &mut *sql, false).await.map_err(|error| unusable(Box::new(error)))?;
+    let ran = migrator().run_direct(Some(version), &mut *sql, false).await;
+    ran.map_err(|error| failed(error, address))?;
     sql.commit().await.map_err(|error| unusable(Box::new(error)))
+}
+
+/// Which migration failed, and at what: without the SQL, which is long.
+fn failed(error: MigrateError, address: &Address) -> OpenError {
+    let path = address.shown.clone().into();
+    let MigrateError::ExecuteMigration(error, version) = error else {
+        return OpenError::Unusable { path, source: Box::new(error) };
+    };
+    let Some(migration) = MIGRATIONS.iter().find(|(number, ..)| *number == version) else {
+        return OpenError::Unusable { path, source: Box::new(error) };
+    };
+    let said = error.as_database_error().and_then(|said| said.try_downcast_ref::<PgDatabaseError>());
+    let statement = said.and_then(|said| match said.position()? {
+        PgErrorPosition::Original(at) => Some(statement_at(migration.2, at)),
+        PgErrorPosition::Internal { .. } => None,
+    });
+    let reason = said.map_or_else(|| error.to_string(), |said| said.message().to_owned());
+    OpenError::Migration { path, migration: format!("V{version:03}__{}", migration.1), statement, reason }
+}
+
+/// The first line of the statement with the letter that is the `at`th, counted from 1.
+fn statement_at(sql: &str, at: usize) -> String {
+    let begin = sql.char_indices().nth(at.saturating_sub(1)).map_or(sql.len(), |(begin, _letter)| begin);
+    let before = sql[..begin].rfind(";\n").map_or(0, |end| end + 1);
+    crate::open::first_line(&sql[before..])
 }
 
 /// Refuses a database that is not of this program's schema, and leaves it as it is.
@@ -93,4 +120,21 @@ async fn applied(conn: &mut PgConnection) -> sqlx::Result<Vec<(i64, String, Vec<
         return Ok(Vec::new());
     }
     sqlx::query_as("SELECT version, description, checksum FROM _sqlx_migrations ORDER BY version").fetch_all(conn).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_statement_is_that_of_the_letter_which_the_database_names() {
+        let sql = "-- First.\nCREATE TABLE a (x INT);\n-- Zweitens: ü.\nINSERT INTO b\n  VALUES (1);\nDROP TABLE a;\n";
+        let at = |words: &str| sql[..sql.find(words).unwrap()].chars().count() + 1;
+        for (words, expected) in
+            [("a (x", "CREATE TABLE a (x INT);"), ("b\n", "INSERT INTO b"), ("DROP", "DROP TABLE a;")]
+        {
+            assert_eq!(statement_at(sql, at(words)), expected);
+        }
+        assert_eq!(statement_at(sql, 10_000), "");
+    }
 }

@@ -4,8 +4,10 @@
 
 use super::connection::{Database, open_error};
 use crate::OpenError;
+use crate::open::first_line;
 use refinery::{Migration, Runner, Target};
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::fallible_iterator::FallibleIterator as _;
+use rusqlite::{Batch, Connection, OptionalExtension as _, Statement};
 use std::path::Path;
 
 const DATA: &[(&str, &str)] = &[
@@ -40,7 +42,10 @@ pub(crate) fn migrate_to(
     if found < version {
         let target = Target::Version(i32::try_from(version).expect("numbers of migrations are small"));
         let runner = Runner::new(&migrations).set_target(target).set_grouped(true);
-        runner.run(conn).map_err(|error| migration_error(error, path))?;
+        if let Err(error) = runner.run(conn) {
+            let wanted = files_of(database).iter().zip(1..=version).filter(|(_file, number)| *number > found);
+            return Err(migration_error(conn, wanted.map(|(file, _number)| *file), error, path));
+        }
     }
     Ok(())
 }
@@ -107,15 +112,98 @@ fn applied(conn: &Connection) -> rusqlite::Result<Vec<(i64, String, String)>> {
     rows.collect()
 }
 
-/// Why a migration failed: a full disk looks the same here as anywhere else.
-fn migration_error(error: refinery::Error, path: &Path) -> OpenError {
-    use std::error::Error as _;
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        if let Some(rusqlite::Error::SqliteFailure(failure, message)) = source.downcast_ref::<rusqlite::Error>() {
-            return open_error(rusqlite::Error::SqliteFailure(*failure, message.clone()), path);
-        }
-        cause = source.source();
+/// Why a migration failed: a full disk looks the same here as anywhere else. The runner tells all of the SQL or none of
+/// it; so what it did is done once more, a statement at a time, and taken back.
+fn migration_error(
+    conn: &mut Connection,
+    wanted: impl Iterator<Item = (&'static str, &'static str)>,
+    error: refinery::Error,
+    path: &Path,
+) -> OpenError {
+    match first_failing(conn, wanted) {
+        Ok(Some(Failing { migration, statement, error })) => match open_error(error, path) {
+            OpenError::Unusable { path, source } => {
+                let reason = source.downcast_ref().map_or_else(|| source.to_string(), said);
+                OpenError::Migration { path, migration: migration.to_owned(), statement: Some(statement), reason }
+            }
+            known => known,
+        },
+        Err(error) => open_error(error, path),
+        // It is not the migrations.
+        Ok(None) => OpenError::Unusable { path: path.to_owned(), source: Box::new(error) },
     }
-    OpenError::Unusable { path: path.to_owned(), source: Box::new(error) }
+}
+
+/// What SQLite said, without the SQL, which may be long.
+fn said(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// The first statement that fails.
+struct Failing {
+    migration: &'static str,
+    statement: String,
+    error: rusqlite::Error,
+}
+
+fn first_failing(
+    conn: &mut Connection,
+    wanted: impl Iterator<Item = (&'static str, &'static str)>,
+) -> rusqlite::Result<Option<Failing>> {
+    // Dropped at the end, which takes everything back.
+    let sql = conn.transaction()?;
+    for (migration, text) in wanted {
+        let (mut statements, mut begin) = (Batch::new(&sql, text), 0);
+        loop {
+            // Each statement keeps its text, with what stands before it.
+            let length = |statement: &Statement<'_>| statement.expanded_sql().map_or(0, |text| text.len());
+            let ran = statements.next().and_then(|statement| {
+                let Some(mut statement) = statement else { return Ok(None) };
+                run(&mut statement).map(|()| Some(length(&statement)))
+            });
+            match ran {
+                Ok(None) => break,
+                Ok(Some(bytes)) => begin += bytes,
+                Err(error) => {
+                    let statement = first_line(text.get(begin..).unwrap_or_default());
+                    return Ok(Some(Failing { migration, statement, error }));
+                }
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn run(statement: &mut Statement<'_>) -> rusqlite::Result<()> {
+    let mut rows = statement.query([])?;
+    while rows.next()?.is_some() {}
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_statement_that_fails_is_found_and_everything_is_taken_back() {
+        const MADE: (&str, &str) = ("V001__start", "CREATE TABLE a (x INTEGER UNIQUE); INSERT INTO a VALUES (1);");
+        const TWICE: (&str, &str) = ("V002__twice", "-- As before.\nINSERT INTO a\n  VALUES (1);\nDROP TABLE a;");
+        const UNKNOWN: (&str, &str) = ("V003__unknown", "DELETE FROM a;\nUPDATE b SET x = 1;\nDELETE FROM a;");
+        let mut conn = Connection::open_in_memory().unwrap();
+        for (wanted, expected) in [
+            (vec![MADE], None),
+            (vec![MADE, TWICE], Some(("V002__twice", "INSERT INTO a", "UNIQUE constraint failed: a.x"))),
+            (vec![MADE, UNKNOWN], Some(("V003__unknown", "UPDATE b SET x = 1;", "no such table: b"))),
+        ] {
+            let found = first_failing(&mut conn, wanted.into_iter()).unwrap();
+            let found = found.map(|failing| (failing.migration, failing.statement, said(&failing.error)));
+            let found = found.as_ref().map(|(name, statement, said)| (*name, statement.as_str(), said.as_str()));
+            assert_eq!(found, expected);
+            assert_eq!(schema_of_file(&conn).unwrap(), 0);
+            assert!(conn.prepare("SELECT * FROM a").is_err(), "nothing is left of it");
+        }
+    }
 }

@@ -4,6 +4,8 @@
 use super::folder::{COPIES, name_of};
 use super::go_back::go_back_with;
 use super::*;
+use crate::Files as _;
+use crate::blobs::Blobs;
 use crate::data_dir::DataDirLock;
 use crate::migrate_store::Side as _;
 use crate::sqlite::{DATABASE_FILES, SqliteSide, SqliteStore};
@@ -13,8 +15,11 @@ use rusqlite::{Connection, OpenFlags};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
+use uuid::Uuid;
 
 const NOW: i64 = 1_767_225_600_000;
+/// Later than any time that the disk may say.
+const FAR: i64 = 4_102_444_800_000;
 
 /// Each schema that a store can be found with, and is not this program's: the data's and the history's.
 const OLDER: [(i64, Option<i64>); 6] =
@@ -229,6 +234,85 @@ async fn two_copies_are_kept_and_none_longer_than_two_weeks() {
     assert_eq!((gone.len(), due), (0, Some(second_day + copy_kept_ms())));
     let (gone, due) = expire_copies(dir.path(), second_day + copy_kept_ms()).unwrap();
     assert_eq!((gone, due), (vec!["3-20260102T000000Z".to_owned()], Some(second_day + 86_400_000 + copy_kept_ms())));
+}
+
+#[tokio::test]
+async fn what_was_put_aside_is_removed_after_two_weeks_and_nothing_else_is() {
+    let dir = tempfile::tempdir().unwrap();
+    old_store(dir.path(), (3, Some(3))).await;
+    drop(open(dir.path(), NOW).unwrap());
+    let back = go_back(dir.path(), None, NOW + 5).unwrap();
+    let somebodys = dir.path().join("after-going-back/mine");
+    std::fs::create_dir(&somebodys).unwrap();
+    let (gone, due) = expire_copies(dir.path(), NOW + 4 + copy_kept_ms()).unwrap();
+    assert_eq!((gone.len(), due), (0, Some(NOW + 5 + copy_kept_ms())));
+    assert!(back.aside_in(dir.path()).join(DATABASE_FILES[0]).exists());
+    let (gone, due) = expire_copies(dir.path(), NOW + 5 + copy_kept_ms()).unwrap();
+    assert_eq!((gone, due), (vec!["after-going-back/4-20260101T000000Z".to_owned()], None));
+    assert!(!back.aside_in(dir.path()).exists() && somebodys.exists());
+}
+
+#[tokio::test]
+async fn files_go_back_with_their_bytes_and_come_up_again() {
+    let dir = tempfile::tempdir().unwrap();
+    old_store(dir.path(), (3, Some(3))).await;
+    let data = dir.path().join(DATABASE_FILES[0]);
+    let sql = |text: &str| Connection::open(&data).unwrap().execute_batch(text).unwrap();
+    let blobs = Blobs::open(&dir.path().join("files")).unwrap();
+    let bytes = |text: &'static str| async {
+        let mut writer = blobs.create(1_000).await.unwrap();
+        writer.write(text.into()).await.unwrap();
+        writer.finish(None).await.unwrap().id
+    };
+    let row = |blob: Uuid, name: &str| {
+        let id = blob.simple();
+        format!(
+            "INSERT INTO files VALUES (1, x'{id}', 'photos', '{name}', 'text/plain', 5, zeroblob(32), zeroblob(32), x'{id}', 1, \
+             1, 1, '{{}}');"
+        )
+    };
+    let old = bytes("older").await;
+    sql(&row(old, "old"));
+    drop(open(dir.path(), NOW).unwrap());
+    // As the appliance does: what the copy needs is held from its first start on.
+    for event in upgrade_events(dir.path()).unwrap() {
+        blobs.hold(event.at.max(FAR), event.at.max(FAR) + copy_kept_ms()).await.unwrap();
+    }
+    let new = bytes("newer").await;
+    sql(&format!("DELETE FROM files; {}", row(new, "new")));
+    assert!(!blobs.remove(old).await.unwrap(), "the copy has a row for it");
+
+    let files = |blob: Uuid| {
+        let store = open(dir.path(), NOW + 2);
+        async move {
+            let rows = store.unwrap().files_by_blob(None, 10).await.unwrap();
+            rows.iter().map(|row| row.blob).eq([blob])
+        }
+    };
+    go_back(dir.path(), None, NOW + 1).unwrap();
+    assert!(blobs.is_there(old, 5).await.unwrap());
+    assert!(files(old).await, "up again, with the file that the older program had");
+    assert!(blobs.is_there(new, 5).await.unwrap(), "and what was put aside has its bytes, too");
+}
+
+#[tokio::test]
+async fn a_migration_that_fails_is_named_with_its_statement_and_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    old_store(dir.path(), (3, Some(3))).await;
+    // Whoever made this, it was not us.
+    let odd = "CREATE TABLE nodes (x INTEGER)";
+    Connection::open(dir.path().join(DATABASE_FILES[0])).unwrap().execute_batch(odd).unwrap();
+    let before = content(dir.path());
+    let error = open(dir.path(), NOW).err().unwrap();
+    let text = format!("{error}\nhint: {}", error.hint()).replace(&dir.path().display().to_string(), "DATA");
+    assert_eq!(
+        text,
+        "`DATA/picloud.db` could not be brought up to date: V004__cluster failed at `CREATE TABLE nodes (`: table nodes \
+         already exists\nhint: nothing was changed, and the older PiCloud opens it as before: install that one again, and \
+         report this text; the data may hold what the newer one does not expect"
+    );
+    assert_eq!(content(dir.path()), before);
+    assert_eq!(names(dir.path()).len(), 1, "the copy that was made first is there");
 }
 
 #[tokio::test]

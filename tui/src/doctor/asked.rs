@@ -32,6 +32,8 @@ pub(crate) struct Asked {
     pub(crate) nodes: Result<Vec<Node>, String>,
     /// Its metrics without labels.
     pub(crate) metrics: Result<BTreeMap<String, f64>, String>,
+    /// What came of its backups, where it tells more than its metrics do.
+    pub(crate) backups: Option<Backups>,
     /// By how much its clock is ahead of this machine's.
     pub(crate) ahead_ms: Option<i64>,
     /// The certificates it shows, the one for its name first.
@@ -99,6 +101,30 @@ pub(crate) struct Queue {
     pub(crate) dead_letters: u64,
 }
 
+/// What came of the last backups into the repository.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(default)]
+pub(crate) struct Backups {
+    /// The last one that went well.
+    pub(crate) success: Option<Backup>,
+    /// The last one that did not, where it is newer.
+    pub(crate) failure: Option<Backup>,
+}
+
+/// What came of one.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(default)]
+pub(crate) struct Backup {
+    /// When it ended.
+    pub(crate) at: String,
+    /// Where it went.
+    pub(crate) repository: String,
+    /// Files of apps that had lost their bytes before.
+    pub(crate) files_without_bytes: u64,
+    /// Why there is none.
+    pub(crate) error: Option<String>,
+}
+
 /// A certificate that was shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Certificate {
@@ -121,7 +147,7 @@ pub(crate) async fn ask(client: &Client<'_>, settings: &Settings, clock: &dyn Cl
         Err(silence) => (Err(silence), None),
     };
     let not_asked = || "the appliance did not answer".to_owned();
-    let (nodes, metrics, certificates) = match &status {
+    let (nodes, metrics, backups, certificates) = match &status {
         Ok(status) => {
             let page = ApiPath::new(&["nodes"]).query("limit", Some(NODES_PAGE));
             let nodes = within(get::<Page<Node>>(client, page)).await.map(|page| page.items);
@@ -129,11 +155,12 @@ pub(crate) async fn ask(client: &Client<'_>, settings: &Settings, clock: &dyn Cl
                 Place::Url(url) => Some(url.to_string()),
                 Place::Socket(_) => status.admin_url.clone(),
             };
-            (nodes, within(metrics(client)).await, certificates(url.as_deref()).await)
+            let backups = within(get::<Backups>(client, ApiPath::new(&["backup", "outcome"]))).await.ok();
+            (nodes, within(metrics(client)).await, backups, certificates(url.as_deref()).await)
         }
-        Err(_) => (Err(not_asked()), Err(not_asked()), Err(not_asked())),
+        Err(_) => (Err(not_asked()), Err(not_asked()), None, Err(not_asked())),
     };
-    Asked { place, is_here, status, nodes, metrics, ahead_ms, certificates }
+    Asked { place, is_here, status, nodes, metrics, backups, ahead_ms, certificates }
 }
 
 async fn within<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, String> {

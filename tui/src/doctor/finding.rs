@@ -7,6 +7,8 @@ use serde_json::{Map, Value};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum State {
+    /// There is no such thing on this machine, and it is missed by nobody.
+    NotApplicable,
     /// As it should be.
     Ok,
     /// It could not be looked at; the sentence says why.
@@ -19,11 +21,12 @@ pub(crate) enum State {
 
 impl State {
     /// All of them, the worst first.
-    pub(crate) const ALL: [Self; 4] = [Self::Failed, Self::Warning, Self::Unknown, Self::Ok];
+    pub(crate) const ALL: [Self; 5] = [Self::Failed, Self::Warning, Self::Unknown, Self::NotApplicable, Self::Ok];
 
     /// The word for it.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
+            Self::NotApplicable => "not_applicable",
             Self::Ok => "ok",
             Self::Unknown => "unknown",
             Self::Warning => "warning",
@@ -55,6 +58,11 @@ impl Finding {
     /// It is as it should be.
     pub(crate) fn ok(text: impl Into<String>) -> Self {
         Self::of(State::Ok, text)
+    }
+
+    /// This machine has no such thing, for this reason.
+    pub(crate) fn not_applicable(why: impl Into<String>) -> Self {
+        Self::of(State::NotApplicable, why)
     }
 
     /// It could not be looked at, for this reason.

@@ -56,7 +56,7 @@ pub(crate) fn text(told: &[Told], output: &Output) -> String {
     let mut text = String::new();
     for one in told {
         let state = one.finding.state;
-        let word = format!("{:<7}", state.as_str());
+        let word = format!("{:<7}", word_of(state));
         text += &format!("{}  {:width$}  {}\n", output.paint(ink(state), &word), one.name, one.finding.text);
         for cure in &one.finding.cures {
             text += &format!("{:indent$}→ {cure}\n", "", indent = 9);
@@ -65,10 +65,14 @@ pub(crate) fn text(told: &[Told], output: &Output) -> String {
     text + "\n" + &sum(told) + "\n"
 }
 
+fn word_of(state: State) -> &'static str {
+    if state == State::NotApplicable { "n/a" } else { state.as_str() }
+}
+
 fn ink(state: State) -> Ink {
     match state {
         State::Ok => Ink::Added,
-        State::Unknown => Ink::Faint,
+        State::NotApplicable | State::Unknown => Ink::Faint,
         State::Warning => Ink::Changed,
         State::Failed => Ink::Removed,
     }
@@ -78,7 +82,7 @@ fn sum(told: &[Told]) -> String {
     let of = |state: State| told.iter().filter(|one| one.finding.state == state).count();
     let told = State::ALL.iter().filter(|state| of(**state) > 0).map(|state| match state {
         State::Warning => count(of(*state), "warning", "warnings"),
-        state => format!("{} {}", of(*state), state.as_str()),
+        state => format!("{} {}", of(*state), word_of(*state)),
     });
     told.collect::<Vec<_>>().join(", ")
 }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Files of `images/deb/PACKAGE/` that go into the control part as they are.
-const SCRIPTS: &[&str] = &["postinst", "prerm", "postrm"];
+const SCRIPTS: &[&str] = &["preinst", "postinst", "prerm", "postrm"];
 
 /// What all packages of one run have in common.
 pub(crate) struct Made<'a> {

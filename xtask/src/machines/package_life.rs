@@ -74,6 +74,9 @@ pub(super) fn run(place: &Place<'_>, suite: &str) -> Result<()> {
 
 /// What happens to an appliance that is in use.
 fn appliance(place: &Place<'_>, machine: Container, root: &Path) -> Result<Container> {
+    place.step("back up as the unit of the timer does, and restore that for a try", || back_up(&machine))?;
+    place.step("upgrade of damaged data: refused, and nothing was installed", || refused(&machine))?;
+    place.step("upgrade with bad settings: the old program goes on", || not_restarted(&machine))?;
     place.step("upgrade under load: nobody is refused, data and settings stay", || upgrade(&machine))?;
     place.step("restart three times under load", || {
         let (_, seen) = during(&machine, HELLO, || {
@@ -116,7 +119,7 @@ fn deliver(root: &Path, version: &str, files: &[PathBuf]) -> Result<()> {
 }
 
 fn install(machine: &Container) -> Result<()> {
-    machine.output(&format!("dpkg --install {PACKAGES}/1/picloud.deb {PACKAGES}/1/picloud-appliance.deb"))?;
+    machine.output(&both("1"))?;
     machine.output("systemctl is-active picloud-appliance.service picloud-appliance.socket")?;
     machine.output("systemctl is-enabled picloud-appliance.service picloud-appliance.socket picloud-backup.timer")?;
     machine.output("picloud deploy /usr/share/doc/picloud/examples/quickstart")?;
@@ -124,17 +127,83 @@ fn install(machine: &Container) -> Result<()> {
     answers(machine)
 }
 
+/// The process of the service.
+const PID: &str = "systemctl show --value --property=MainPID picloud-appliance.service";
+
+/// As the user of the services, in the sandbox of the unit; and what the repository has is whole.
+fn back_up(machine: &Container) -> Result<()> {
+    machine.output("install -d -o picloud -g picloud -m 700 /var/backups/repository")?;
+    machine.output("printf '\\nbackup_repository = \"/var/backups/repository\"\\n' >> /etc/picloud/appliance.toml")?;
+    machine.output("runuser -u picloud -- picloud-appliance repository init")?;
+    machine
+        .output("systemctl start picloud-backup.service || journalctl --unit picloud-backup --output=cat --no-pager")?;
+    let result = machine.output("systemctl show --value --property=Result picloud-backup.service")?;
+    ensure!(result.trim() == "success", "the unit of the backup ended with `{}`", result.trim());
+    let list = machine.output("runuser -u picloud -- picloud-appliance repository list")?;
+    ensure!(list.contains("whole"), "after a backup, the repository has:\n{list}");
+    let tried = machine.output("runuser -u picloud -- picloud-appliance repository restore --verify-only")?;
+    ensure!(tried.contains("is whole"), "the backup, restored for a try:\n{tried}");
+    let doctor = machine.output("picloud doctor backup --json")?;
+    ensure!(doctor.contains("/var/backups/repository"), "the doctor says of the backup:\n{doctor}");
+    machine.output("rm -r /var/backups/repository").map(drop)
+}
+
+/// Installs the appliance with what it needs.
+fn both(version: &str) -> String {
+    format!("dpkg --install {PACKAGES}/{version}/picloud.deb {PACKAGES}/{version}/picloud-appliance.deb")
+}
+
+/// Data that is damaged is no data to upgrade: the package says so before it changes anything.
+fn refused(machine: &Container) -> Result<()> {
+    machine.output(
+        "systemctl stop picloud-appliance.service && cd /var/lib/picloud && cp --preserve picloud.db whole && \
+         dd if=/dev/zero of=picloud.db bs=4096 seek=1 count=12 conv=notrunc status=none",
+    )?;
+    let said = machine.output(&format!("if {} 2>&1; then echo it was installed; fi", both("2")))?;
+    ensure!(
+        said.contains("is damaged") && said.contains("hint:") && said.contains("nothing was installed"),
+        "an upgrade of damaged data says:\n{said}"
+    );
+    let version =
+        machine.output("dpkg-query --show --showformat='${db:Status-Status} ${Version}' picloud-appliance")?;
+    ensure!(version.starts_with("installed") && !version.ends_with("+next"), "after it, dpkg has: {version}");
+    // It may have been tried to start meanwhile.
+    machine.output(
+        "systemctl stop picloud-appliance.service && cd /var/lib/picloud && rm -f picloud.db-wal picloud.db-shm && \
+         mv whole picloud.db && systemctl start picloud-appliance.service",
+    )?;
+    // What else was asked for is taken back, too: both are one version again.
+    machine.output(&both("1"))?;
+    answers(machine)?;
+    kept(machine, "first", "kept")
+}
+
+/// A restart with settings that nobody can read would end what still runs.
+fn not_restarted(machine: &Container) -> Result<()> {
+    machine.output(
+        "cp --preserve /etc/picloud/appliance.toml /opt/good && echo 'nonsense = 1' >> /etc/picloud/appliance.toml",
+    )?;
+    let old = machine.output(PID)?;
+    let said = machine.output(&format!("{} 2>&1", both("2")))?;
+    ensure!(
+        said.contains("nonsense") && said.contains("was not restarted"),
+        "an upgrade with bad settings says:\n{said}"
+    );
+    ensure!(old == machine.output(PID)?, "the upgrade restarted the service with settings that cannot be read");
+    answers(machine)?;
+    machine.output("cp --preserve /opt/good /etc/picloud/appliance.toml")?;
+    machine.output(&both("1"))?;
+    answers(machine)
+}
+
 fn upgrade(machine: &Container) -> Result<()> {
     machine.output("printf '\\nlog = \"debug\"\\n' >> /etc/picloud/appliance.toml")?;
     let socket =
         machine.output("systemctl show --value --property=ActiveEnterTimestampMonotonic picloud-appliance.socket")?;
-    let pid = "systemctl show --value --property=MainPID picloud-appliance.service";
-    let old = machine.output(pid)?;
-    let (_, seen) = during(machine, HELLO, || {
-        machine.output(&format!("dpkg --install {PACKAGES}/2/picloud.deb {PACKAGES}/2/picloud-appliance.deb"))
-    })?;
+    let old = machine.output(PID)?;
+    let (_, seen) = during(machine, HELLO, || machine.output(&both("2")))?;
     nobody_refused(&seen)?;
-    ensure!(old != machine.output(pid)?, "the upgrade left the old program running");
+    ensure!(old != machine.output(PID)?, "the upgrade left the old program running");
     let version = machine.output("dpkg-query --show --showformat='${Version}' picloud-appliance")?;
     ensure!(version.ends_with("+next"), "after the upgrade, version {version} is installed");
     let still =
@@ -147,7 +216,7 @@ fn upgrade(machine: &Container) -> Result<()> {
 }
 
 fn watchdog(machine: &Container) -> Result<()> {
-    let pid = || machine.output("systemctl show --value --property=MainPID picloud-appliance.service");
+    let pid = || machine.output(PID);
     let hung = pid()?;
     machine.output(&format!("kill -STOP {hung}"))?;
     until("systemd starts the hung appliance again", WATCHDOG_MAX, || {

@@ -8,12 +8,17 @@ use std::path::PathBuf;
 use std::process::Command;
 
 /// What a machine has beside the essential packages: what ours depend on, and what the stories use.
-const INCLUDED: &str = "systemd,systemd-sysv,dbus,passwd,ca-certificates,curl,libgcc-s1";
+const INCLUDED: &str = "systemd,systemd-sysv,dbus,passwd,ca-certificates,curl,libgcc-s1,restic";
+
+/// The ending of the file that says what one has.
+const MADE_WITH: &str = "included";
 
 /// Unpacks a fresh one under `name`.
 pub(super) fn fresh(place: &Place<'_>, suite: &str, name: &str) -> Result<PathBuf> {
     let archive = place.folder.join(format!("{suite}.tar"));
-    if !archive.is_file() {
+    // One that was made with other packages is made anew.
+    let is_it = fs::read_to_string(archive.with_extension(MADE_WITH)).is_ok_and(|made_with| made_with == INCLUDED);
+    if !(archive.is_file() && is_it) {
         make(place, suite, &archive)?;
     }
     let root = place.folder.join(name);
@@ -52,5 +57,7 @@ fn make(place: &Place<'_>, suite: &str, archive: &std::path::Path) -> Result<()>
             .arg(&partial)
             .arg(&sources),
     )?;
-    fs::rename(&partial, archive).with_context(|| format!("make {}", archive.display()))
+    fs::rename(&partial, archive).with_context(|| format!("make {}", archive.display()))?;
+    let made_with = archive.with_extension(MADE_WITH);
+    fs::write(&made_with, INCLUDED).with_context(|| format!("write {}", made_with.display()))
 }

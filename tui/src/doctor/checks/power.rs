@@ -12,7 +12,7 @@ const VOLTAGE_SENSOR: &str = "rpi_volt";
 
 fn look(case: &Case) -> Finding {
     let Some(model) = case.pi_model() else {
-        return Finding::unknown("only a Raspberry Pi tells its voltage");
+        return Finding::not_applicable("only a Raspberry Pi tells its voltage");
     };
     if let Some(firmware) = Firmware::of(case) {
         let finding = if firmware.is_under_voltage() {

@@ -53,10 +53,10 @@ const COOL: &str = "cool it: a heat sink or a fan, air around the case, out of t
 
 fn look(case: &Case) -> Finding {
     let Some(firmware) = Firmware::of(case) else {
-        return Finding::unknown(match case.pi_model() {
-            Some(_) => "this kernel does not tell what the firmware does, and `vcgencmd` is not here",
-            None => "only the firmware of a Raspberry Pi tells",
-        });
+        return match case.pi_model() {
+            Some(_) => Finding::unknown("this kernel does not tell what the firmware does, and `vcgencmd` is not here"),
+            None => Finding::not_applicable("only the firmware of a Raspberry Pi tells"),
+        };
     };
     let slow = |has: &dyn Fn(u32) -> bool| {
         let ways = [

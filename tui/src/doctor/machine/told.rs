@@ -69,6 +69,7 @@ impl Told {
             nodes: json("GET nodes")
                 .map(|text| serde_json::from_str::<Page<_>>(&text).unwrap().items)
                 .ok_or_else(silent),
+            backups: json("GET backup").map(|text| serde_json::from_str(&text).unwrap()),
             metrics: json("GET metrics").map(|text| unlabelled(&text)).ok_or_else(silent),
             ahead_ms: self.value("asked", "ahead_ms").map(|ms| ms.parse().unwrap()),
             certificates: match self.section("certificates") {
