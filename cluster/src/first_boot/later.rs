@@ -169,6 +169,7 @@ fn path() -> PathBuf {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::slice::from_ref;
 
     fn note(about: &str, said: &str) -> Note {
         Note { about: about.to_owned(), said: said.to_owned(), is_wrong: true }
@@ -179,10 +180,10 @@ mod tests {
         let (wrong, right) =
             (note("app b", "no\nhint: x"), Note { is_wrong: false, ..note("app b", "it is deployed") });
         let after = |said: &str, before: &[Note], after: &[Note]| announced_after(said, before, after);
-        assert_eq!(after("ok", &[], &[wrong.clone()]).as_deref(), Some("app b: no"));
-        assert_eq!(after("ok", &[], &[right.clone()]), None);
-        assert_eq!(after("app b: no", &[wrong.clone()], &[right]).as_deref(), Some("ok"));
-        assert_eq!(after("app b: no", &[wrong.clone()], &[wrong.clone()]), None);
+        assert_eq!(after("ok", &[], from_ref(&wrong)).as_deref(), Some("app b: no"));
+        assert_eq!(after("ok", &[], from_ref(&right)), None);
+        assert_eq!(after("app b: no", from_ref(&wrong), &[right]).as_deref(), Some("ok"));
+        assert_eq!(after("app b: no", from_ref(&wrong), from_ref(&wrong)), None);
         assert_eq!(after("picloud.toml line 1: x", &[], &[wrong]), None);
     }
 
