@@ -19,6 +19,7 @@ mod run;
 mod scroll;
 mod signals;
 mod transfer;
+mod travel;
 mod tty;
 
 pub(crate) use called::{Called, leads_session};

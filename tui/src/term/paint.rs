@@ -5,6 +5,7 @@
 
 use super::caps::Dialect;
 use super::scroll::{self, Shift};
+use super::travel;
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::Rect;
 use ratatui::style::{Color, Modifier};
@@ -83,11 +84,11 @@ impl Painter {
             scroll::apply(&mut shown, shift);
         }
         self.changes(&shown, &next);
-        self.shown = next;
         if !self.frame.is_empty() {
             self.shape(Shape::default());
         }
-        self.place_cursor(cursor);
+        self.place_cursor(cursor, &next);
+        self.shown = next;
         if self.dialect.synchronizes && self.frame.len() >= FRAME_BYTES_MARKED {
             self.frame.splice(0..0, *b"\x1b[?2026h");
             self.frame.extend_from_slice(b"\x1b[?2026l");
@@ -124,18 +125,18 @@ impl Painter {
             let (written, blank) = row.split_at(written);
             let erases = blank.len() >= ERASE_FROM;
             for (x, y, cell) in if erases { written } else { row } {
-                self.cell((*x, *y), cell, next.area.width);
+                self.cell((*x, *y), cell, next);
             }
             if let Some((x, _, _)) = blank.first().filter(|_| erases) {
-                self.go((*x, y));
+                self.go((*x, y), next);
                 self.shape(Shape::default());
                 self.frame.extend_from_slice(b"\x1b[K");
             }
         }
     }
 
-    fn cell(&mut self, (x, y): (u16, u16), cell: &Cell, columns: u16) {
-        self.go((x, y));
+    fn cell(&mut self, (x, y): (u16, u16), cell: &Cell, next: &Buffer) {
+        self.go((x, y), next);
         self.shape(Shape::of(cell));
         let symbol = cell.symbol();
         let width = u16::try_from(symbol.width()).unwrap_or(1).max(1);
@@ -146,19 +147,18 @@ impl Painter {
         }
         // At the end of a line terminals differ in where the cursor is then, and so they do about how wide rare letters
         // are: then it is put where it must be.
-        let is_sure = x.saturating_add(width) < columns && (!self.utf8 || symbol.chars().all(is_surely_one_wide));
+        let is_sure =
+            x.saturating_add(width) < next.area.width && (!self.utf8 || symbol.chars().all(is_surely_one_wide));
         self.pen.at = is_sure.then_some((x + width, y));
     }
 
-    /// Puts the pen there, the shortest way.
-    fn go(&mut self, (x, y): (u16, u16)) {
-        match self.pen.at {
-            Some(at) if at == (x, y) => return,
-            Some((from, line)) if line == y && from < x => self.write(format_args!("\x1b[{}C", x - from)),
-            _ if x == 0 && y == 0 => self.write(format_args!("\x1b[H")),
-            _ if x == 0 => self.write(format_args!("\x1b[{}H", y + 1)),
-            _ => self.write(format_args!("\x1b[{};{}H", y + 1, x + 1)),
-        }
+    /// Puts the pen there, the shortest way; what is passed over already stands as `next` has it.
+    fn go(&mut self, (x, y): (u16, u16), next: &Buffer) {
+        let style = self.pen.style;
+        let way = travel::way(self.pen.at, (x, y), |from| {
+            travel::standing(next, y, from..x, |cell| Shape::of(cell) == style)
+        });
+        self.frame.extend_from_slice(way.as_bytes());
         self.pen.at = Some((x, y));
     }
 
@@ -184,10 +184,10 @@ impl Painter {
         self.write(format_args!("\x1b[{}m", codes.join(";")));
     }
 
-    fn place_cursor(&mut self, cursor: Option<(u16, u16)>) {
+    fn place_cursor(&mut self, cursor: Option<(u16, u16)>, next: &Buffer) {
         if let Some(at) = cursor {
             if !self.frame.is_empty() || self.cursor != cursor {
-                self.go(at);
+                self.go(at, next);
             }
             if self.cursor.is_none() && self.dialect.hides_cursor {
                 self.frame.extend_from_slice(b"\x1b[?25h");
@@ -356,7 +356,7 @@ mod tests {
         let mut next = blank();
         next.set_string(2, 1, "pi-01", Style::new());
         next.set_string(2, 2, "pi-02", Style::new());
-        assert_eq!(painted(&mut painter, &next), "\x1b[?25l\x1b[m\x1b[2J\x1b[2;3Hpi-01\x1b[3;3Hpi-02");
+        assert_eq!(painted(&mut painter, &next), "\x1b[?25l\x1b[m\x1b[2J\x1b[2;3Hpi-01\n\x1b[5Dpi-02");
         assert_eq!(painted(&mut painter, &next), "");
         next.set_style(Rect::new(2, 1, 5, 1), Style::new().add_modifier(Modifier::REVERSED));
         assert_eq!(painted(&mut painter, &next), "\x1b[2;3H\x1b[7mpi-01\x1b[m");
@@ -370,7 +370,7 @@ mod tests {
         painted(&mut painter, &next);
         let mut next = blank();
         next.set_string(0, 0, "b", Style::new());
-        assert_eq!(painted(&mut painter, &next), "\x1b[Hb\x1b[1C\x1b[K");
+        assert_eq!(painted(&mut painter, &next), "\rb \x1b[K");
     }
 
     #[test]
@@ -402,7 +402,7 @@ mod tests {
         painted(&mut painter, &next);
         assert_eq!(painter.frame(next.clone(), Some((3, 1))), b"\x1b[2;4H\x1b[?25h");
         assert_eq!(painter.frame(next.clone(), Some((3, 1))), b"");
-        assert_eq!(painter.frame(next.clone(), Some((4, 1))), b"\x1b[1C");
+        assert_eq!(painter.frame(next.clone(), Some((4, 1))), b" ", "what stands there is written again");
         assert_eq!(painter.frame(next.clone(), None), b"\x1b[?25l");
         let mut old = Painter::new(VT100, false, SIZE);
         let sent = String::from_utf8(old.frame(next, Some((3, 1))).to_vec()).unwrap();

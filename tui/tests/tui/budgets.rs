@@ -1,6 +1,6 @@
 //! What it costs, in bytes: a slow line is where the person sits.
 
-use crate::terminal::{Terminal, keys, picloud};
+use crate::terminal::{Terminal, keys};
 use crate::world::World;
 use std::time::Duration;
 
@@ -10,6 +10,8 @@ const FIRST_SCREEN_MAX: usize = 3500;
 const MOVE_MAX: usize = 120;
 /// A window over the screen.
 const POPUP_MAX: usize = 800;
+/// More routes than a screen has lines.
+const ROUTES: usize = 34;
 /// Another screen.
 const SCREEN_MAX: usize = 3000;
 
@@ -24,42 +26,74 @@ fn the_first_screen_is_small_and_then_nothing_is_sent_until_something_happens() 
 }
 
 #[test]
-fn a_popup_is_small() {
+fn a_popup_is_small_to_open_and_to_close() {
     let world = World::quickstart();
     let mut terminal = Terminal::at_home(&world, "xterm-256color", (80, 24));
     terminal.keys("3");
     terminal.until_text(">  quickstart");
-    let before = terminal.count();
-    terminal.keys("?");
-    terminal.until_text("Apps: keys");
-    let opened = terminal.count() - before;
-    assert!(opened <= POPUP_MAX, "{opened} bytes");
+    for key in ["?", "a", ":"] {
+        terminal.until_quiet();
+        let before = terminal.count();
+        terminal.keys(key);
+        terminal.until("something over the screen", |screen| screen.contents().contains("Esc close"));
+        terminal.until_quiet();
+        let opened = terminal.count() - before;
+        assert!(opened <= POPUP_MAX, "{opened} bytes to open {key}");
+        terminal.keys("\x1b");
+        terminal.until("nothing over the screen", |screen| !screen.contents().contains("Esc close"));
+        terminal.until_quiet();
+        let closed = terminal.count() - before - opened;
+        assert!(closed <= POPUP_MAX, "{closed} bytes to close {key}");
+    }
 }
 
 #[test]
-fn a_step_in_a_list_is_small_at_any_width() {
+fn every_screen_is_small_and_idle_screens_cost_nothing() {
     let world = World::quickstart();
-    for number in 0..12 {
-        world.ok(&["apps", "create", &format!("app-{number:02}")]);
-    }
-    for columns in [80, 200] {
-        let mut terminal = Terminal::run(picloud(&world, "xterm-256color"), (columns, 40));
-        terminal.until_text("live");
+    let mut terminal = Terminal::at_home(&world, "xterm-256color", (80, 24));
+    for (key, name) in
+        [("2", "Nodes"), ("4", "Scripts"), ("5", "Routes"), ("7", "KV"), ("8", "Files"), ("0", "Settings")]
+    {
+        terminal.until_quiet();
         let before = terminal.count();
-        terminal.keys("3");
-        terminal.until_text("app-11");
+        terminal.keys(key);
+        terminal.until_text(&format!(" {name}"));
+        terminal.until_quiet();
         let changed = terminal.count() - before;
-        assert!(changed <= SCREEN_MAX, "{changed} bytes for the screen at {columns} columns");
-        // What each app holds is counted after the apps are there.
-        let is_quiet = (0..40).any(|_| terminal.bytes_within(Duration::from_millis(500)) == 0);
-        assert!(is_quiet, "it writes though nothing happens:\n{}", terminal.text());
-        for step in 1..10 {
+        assert!(changed <= SCREEN_MAX, "{changed} bytes for {name} and what it loads");
+    }
+    assert_eq!(terminal.bytes_within(Duration::from_secs(3)), 0, "it writes though nothing happens");
+}
+
+/// An app with more routes than a screen has lines, no two alike.
+fn many_routes(folder: &std::path::Path) {
+    let route = |number: usize| format!("[[routes]]\npath = \"{}\"\nscript = \"hello\"\n", path(number));
+    let routes: String = (0..ROUTES).map(route).collect();
+    std::fs::create_dir_all(folder.join("scripts")).unwrap();
+    std::fs::write(folder.join("app.toml"), format!("name = \"many\"\n{routes}")).unwrap();
+    std::fs::write(folder.join("scripts/hello.rhai"), "\"hello\"").unwrap();
+}
+
+fn path(number: usize) -> String {
+    let words = ["door", "backup", "weather", "mail", "solar", "gate"];
+    format!("/r{number:02}/{}/{}", words[number % 6], words[number / 5 % 6].repeat(number % 2 + 1))
+}
+
+#[test]
+fn a_step_in_a_list_is_small_at_any_width_also_where_the_list_goes_on() {
+    let world = World::serving(many_routes);
+    for size in [(80, 24), (200, 24)] {
+        let mut terminal = Terminal::at_home(&world, "xterm-256color", size);
+        terminal.keys("5");
+        terminal.until_text(&path(0));
+        terminal.until_quiet();
+        for step in 1..ROUTES {
             let before = terminal.count();
             terminal.keys(keys::DOWN);
-            let selected = format!("app-{:02}", step);
+            let selected = format!("/r{step:02}/");
             terminal.until(&selected, |screen| is_reversed(screen, &selected));
             let moved = terminal.count() - before;
-            assert!(moved <= MOVE_MAX, "{moved} bytes for step {step} at {columns} columns");
+            assert!(moved <= MOVE_MAX, "{moved} bytes for step {step} at {size:?}");
         }
     }
 }

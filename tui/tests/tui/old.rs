@@ -35,7 +35,7 @@ fn a_vt100_is_sent_only_what_a_vt100_knows() {
     for sequence in tour(&world, "vt100", &[]) {
         let is_known = match &sequence {
             Sequence::Csi(numbers, 'm') => numbers.split(';').all(|code| matches!(code, "" | "0" | "1" | "4" | "7")),
-            Sequence::Csi(numbers, 'H' | 'J' | 'K' | 'C') => !numbers.contains('?'),
+            Sequence::Csi(numbers, 'H' | 'J' | 'K' | 'C' | 'D') => !numbers.contains('?'),
             _ => false,
         };
         assert!(is_known, "{sequence:?}");
@@ -49,7 +49,7 @@ fn the_console_of_linux_is_sent_neither_a_second_screen_nor_marks_of_frames() {
         let is_known = match &sequence {
             Sequence::Csi(numbers, 'm') => !numbers.contains("38;") && !numbers.contains("48;"),
             Sequence::Csi(numbers, 'h' | 'l') => numbers == "?25",
-            Sequence::Csi(numbers, 'H' | 'J' | 'K' | 'C') => !numbers.contains('?'),
+            Sequence::Csi(numbers, 'H' | 'J' | 'K' | 'C' | 'D') => !numbers.contains('?'),
             _ => false,
         };
         assert!(is_known, "{sequence:?}");
@@ -68,7 +68,7 @@ fn screen_and_tmux_and_xterm_get_their_sixteen_colours_unless_they_say_more() {
                     "?2026" => !term.starts_with("screen"),
                     _ => false,
                 },
-                Sequence::Csi(numbers, 'H' | 'J' | 'K' | 'C') => !numbers.contains('?'),
+                Sequence::Csi(numbers, 'H' | 'J' | 'K' | 'C' | 'D') => !numbers.contains('?'),
                 _ => false,
             };
             assert!(is_known, "{term}: {sequence:?}");

@@ -14,6 +14,11 @@ pub(crate) mod keys {
     pub(crate) const CTRL_Z: &str = "\x1a";
 }
 
+/// How long nothing may be sent before it is quiet.
+const QUIET: Duration = Duration::from_millis(400);
+/// How often that is waited for.
+const QUIET_WAITS_MAX: u32 = 50;
+
 /// What is shown.
 struct Shown {
     parser: vt100::Parser,
@@ -146,6 +151,12 @@ impl Terminal {
             shown = self.shown.1.wait_timeout(shown, left).unwrap().0;
         }
         shown.bytes.len() - before
+    }
+
+    /// Waits until nothing is sent any more: all that was asked for has come and is shown.
+    pub(crate) fn until_quiet(&self) {
+        let is_quiet = (0..QUIET_WAITS_MAX).any(|_| self.bytes_within(QUIET) == 0);
+        assert!(is_quiet, "it writes though nothing happens:\n{}", self.text());
     }
 
     /// Sends a signal to the program.

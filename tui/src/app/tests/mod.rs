@@ -5,6 +5,7 @@ mod forms;
 mod going;
 mod links;
 mod looks;
+mod moves;
 mod random;
 mod toy;
 mod undoing;

@@ -17,8 +17,8 @@ const PAGE_VALUES: u32 = 100;
 const PAGE_VALUES_MAX: usize = 1000;
 /// What a further page should have, in bytes, going by those before.
 const PAGE_BYTES: usize = 512 * 1024;
-/// Most that is gathered before it is written, in bytes: the program has little memory for itself.
-const EXPORT_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Most that is gathered before it is written, in bytes: some 300 000 small values. What is more belongs to the command.
+const EXPORT_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// What has been gathered.
 #[derive(Debug)]

@@ -4,30 +4,11 @@ use super::Kv;
 use super::edit::draft_id;
 use super::lines::Target;
 use super::value::Value;
-use crate::theme::{Ink, Look};
-use crate::widgets::{state, text};
+use crate::theme::Look;
+use crate::widgets::split::Split;
+use crate::widgets::state;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-
-/// Below so many columns or lines one pane is shown at a time.
-const COLUMNS_MIN: u16 = 72;
-/// The same in lines, without the shell's four.
-const LINES_MIN: u16 = 14;
-/// Widest tree.
-const TREE_COLUMNS_MAX: u16 = 56;
-/// Columns between the panes.
-const BAR_COLUMNS: u16 = 3;
-
-/// Where tree and value are; one of them is empty where both do not fit.
-pub(super) fn panes(area: Rect, shows_value: bool) -> (Rect, Rect) {
-    let none = Rect { width: 0, ..area };
-    if area.width < COLUMNS_MIN || area.height < LINES_MIN {
-        return if shows_value { (none, area) } else { (area, none) };
-    }
-    let tree = (area.width * 2 / 5).min(TREE_COLUMNS_MAX);
-    let rest = area.width - tree - BAR_COLUMNS;
-    (Rect { width: tree, ..area }, Rect { x: area.x + tree + BAR_COLUMNS, width: rest, ..area })
-}
 
 impl Kv {
     /// Whether the value is what one is busy with.
@@ -40,23 +21,19 @@ impl Kv {
         if area.is_empty() {
             return;
         }
-        let (tree, value) = panes(area, self.shows_value());
         if !self.has_apps() {
             return self.draw_tree(look, area, buf);
         }
-        self.draw_tree(look, tree, buf);
-        if !tree.is_empty() && !value.is_empty() {
-            for y in area.top()..area.bottom() {
-                text::put(buf, area, (tree.right() + 1, y), look.signs().bar, 1, look.ink(Ink::Faint));
-            }
-        }
-        self.draw_right(look, value, buf);
+        let split = Split::of(area, self.shows_value());
+        self.draw_tree(look, split.list, buf);
+        split.view_edge(look, buf);
+        self.draw_thing(look, split.thing, buf);
     }
 
     /// Draws the pane that one is busy with alone.
     pub(super) fn draw_pane(&self, look: &Look, area: Rect, buf: &mut Buffer) {
         if self.shows_value() && self.has_apps() {
-            self.draw_right(look, area, buf);
+            self.draw_thing(look, area, buf);
         } else {
             self.draw_tree(look, area, buf);
         }
@@ -74,7 +51,7 @@ impl Kv {
         }
     }
 
-    fn draw_right(&self, look: &Look, value: Rect, buf: &mut Buffer) {
+    fn draw_thing(&self, look: &Look, value: Rect, buf: &mut Buffer) {
         if value.is_empty() {
             return;
         }

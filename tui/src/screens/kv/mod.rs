@@ -1,4 +1,4 @@
-//! The KV screen: a tree of apps, collections and keys on the left, the value on the right, read as they are looked at.
+//! The KV screen: a tree of apps, collections and keys, and the value of the one with the cursor, read as they are looked at.
 
 mod actions;
 mod arrivals;
@@ -25,6 +25,7 @@ use crate::app::{Answered, Context, Key, Offer, Place, Screen, Slot};
 use crate::keymap::Action;
 use crate::theme::Look;
 use crate::widgets::form::Values;
+use crate::widgets::split::Split;
 use crate::widgets::state::State;
 use edit::Edit;
 use lines::Target;
@@ -245,7 +246,7 @@ impl Screen for Kv {
     }
 
     fn cursor(&self, area: Rect, is_zoomed: bool) -> Option<(u16, u16)> {
-        let pane = if is_zoomed { area } else { looks::panes(area, self.shows_value()).1 };
+        let pane = if is_zoomed { area } else { Split::of(area, self.shows_value()).thing };
         self.edit.as_ref()?.cursor(pane)
     }
 

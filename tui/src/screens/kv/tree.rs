@@ -1,4 +1,4 @@
-//! The tree on the left: which line has the cursor, what is marked, and how it looks.
+//! The tree: which line has the cursor, what is marked, and how it looks.
 
 use super::lines::{self, Filter, Line, Target};
 use super::shelf::Shelf;

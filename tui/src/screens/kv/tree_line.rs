@@ -4,6 +4,7 @@ use super::edit::draft_id;
 use super::lines::Line;
 use super::shelf::{Collection, Shelf};
 use crate::theme::{Ink, Look};
+use crate::widgets::list::SELECTED_COLUMNS;
 use crate::widgets::text;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -38,8 +39,11 @@ pub(super) fn draw(look: &Look, row: Rect, buf: &mut Buffer, shown: &Shown, is_s
     x += 2;
     let room = usize::from(right.saturating_sub(x));
     let name = text::cut(&text::clean(&shown.name), room, look.signs().more);
-    let ink = if is_selected { Ink::Selected } else { shown.ink };
-    text::put(buf, row, (x, row.y), &name, room, look.ink(ink));
+    text::put(buf, row, (x, row.y), &name, room, look.ink(shown.ink));
+    if is_selected {
+        let begin = text::cut(&name, SELECTED_COLUMNS, "");
+        text::put(buf, row, (x, row.y), &begin, room, look.ink(Ink::Selected));
+    }
     if has_detail {
         text::put(buf, row, (right + 1, row.y), &detail, usize::from(detail_columns), look.ink(shown.detail_ink));
     }

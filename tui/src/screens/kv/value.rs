@@ -1,4 +1,4 @@
-//! The value on the right: what is stored under the key with the cursor.
+//! The value: what is stored under the key with the cursor.
 
 use super::lines::Target;
 use super::shelf::{Entry, Listed};
@@ -15,7 +15,7 @@ pub(super) const SHOWN_BYTES_MAX: usize = 256 * 1024;
 /// Lines above the value: its key, and what is known of it.
 pub(super) const HEAD_LINES: u16 = 2;
 
-/// What is shown on the right.
+/// What is shown of it.
 #[derive(Debug, Default)]
 pub(super) enum Value {
     /// No key has the cursor.

@@ -1,5 +1,5 @@
-//! The Scripts screen: apps with their scripts and modules on the left; the source, which is written here too, on the
-//! right; below it what uses it, its versions, or what came of trying it.
+//! The Scripts screen: apps with their scripts and modules; the source of the one with the cursor, which is written here
+//! too; below it what uses it, its versions, or what came of trying it.
 
 mod acts;
 mod answers;

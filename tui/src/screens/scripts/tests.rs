@@ -544,3 +544,14 @@ fn pages_of_an_app_are_read_to_the_end() {
     let text = bench.text();
     assert!(text.contains(" a ") && text.contains(" b "), "{text}");
 }
+
+#[test]
+fn a_zoomed_source_is_the_text_alone() {
+    let mut bench = open_feed();
+    bench.keys(&[Key::Char('z')]);
+    let shown = bench.text();
+    assert!(shown.starts_with("import \"html\" as html;\n\nlet limit"), "{shown}");
+    assert!(!shown.contains("│") && !shown.contains("  1 "), "{shown}");
+    bench.keys(&[Key::Char('z')]);
+    assert!(bench.text().contains("  1 import"), "{}", bench.text());
+}

@@ -1,4 +1,4 @@
-//! The tree on the left: apps, and in each its scripts and modules, read when it is opened for the first time.
+//! The tree: apps, and in each its scripts and modules, read when it is opened for the first time.
 
 use super::id::Id;
 use crate::app::{Answered, Context, Slot};

@@ -1,26 +1,21 @@
-//! How the screen looks: the tree, the source, and below it one of three panes; one at a time where there is little room.
+//! How the screen looks: the tree, the source, and below it one of three panes; fewer of them where there is little room.
 
 use super::desk::Checked;
 use super::{Below, Focus, Scripts};
 use crate::theme::{Ink, Look};
+use crate::widgets::split::Split;
 use crate::widgets::{state, text};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-/// Narrower than this, one pane at a time.
-const WIDE_COLUMNS: u16 = 72;
-/// Lower than this, too.
+/// Lower than this, one pane at a time.
 const HIGH_LINES: u16 = 14;
 /// Lines from which what uses a script is shown below it without being asked for.
 const RELATED_LINES: u16 = 18;
-/// Columns of the tree.
-const TREE_COLUMNS: std::ops::RangeInclusive<u16> = 28..=40;
-
 /// Where the panes are; those that are not shown are empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Panes {
-    pub(super) tree: Rect,
-    pub(super) bar: Rect,
+    pub(super) split: Split,
     pub(super) source: Rect,
     pub(super) rule: Rect,
     pub(super) below: Rect,
@@ -29,30 +24,21 @@ pub(super) struct Panes {
 impl Scripts {
     /// Where everything is.
     pub(super) fn panes(&self, area: Rect) -> Panes {
-        if area.width < WIDE_COLUMNS || area.height < HIGH_LINES {
-            return self.one_pane(area);
+        let split = Split::of(area, self.focus != Focus::Tree);
+        let thing = split.thing;
+        if thing.height >= HIGH_LINES || self.focus == Focus::Tree {
+            let lines = self.below_lines(thing.height).min(thing.height / 2);
+            let source = Rect { height: thing.height - lines, ..thing };
+            let rule = Rect { y: source.bottom(), height: lines.min(1), ..thing };
+            let below = Rect { y: source.bottom() + rule.height, height: lines.saturating_sub(1), ..thing };
+            return Panes { split, source, rule, below };
         }
-        let columns = (area.width * 3 / 10).clamp(*TREE_COLUMNS.start(), *TREE_COLUMNS.end());
-        let tree = Rect { width: columns, ..area };
-        let bar = Rect { x: area.x + columns, width: 1, ..area };
-        let right = Rect { x: area.x + columns + 1, width: area.width - columns - 1, ..area };
-        let lines = self.below_lines(area.height).min(right.height / 2);
-        let source = Rect { height: right.height - lines, ..right };
-        let rule = Rect { y: source.bottom(), height: lines.min(1), ..right };
-        let below = Rect { y: source.bottom() + rule.height, height: lines.saturating_sub(1), ..right };
-        Panes { tree, bar, source, rule, below }
-    }
-
-    fn one_pane(&self, area: Rect) -> Panes {
-        match self.focus {
-            Focus::Tree => Panes { tree: area, ..Panes::default() },
-            Focus::Source => Panes { source: area, ..Panes::default() },
-            Focus::Below => {
-                let rule = Rect { height: area.height.min(1), ..area };
-                let below = Rect { y: area.y + rule.height, height: area.height - rule.height, ..area };
-                Panes { rule, below, ..Panes::default() }
-            }
+        if self.focus == Focus::Source {
+            return Panes { split, source: thing, ..Panes::default() };
         }
+        let rule = Rect { height: thing.height.min(1), ..thing };
+        let below = Rect { y: thing.y + rule.height, height: thing.height - rule.height, ..thing };
+        Panes { split, rule, below, ..Panes::default() }
     }
 
     /// Lines of what stands below the source, with the rule above it.
@@ -70,11 +56,9 @@ impl Scripts {
     /// Draws everything.
     pub(super) fn view_panes(&self, look: &Look, area: Rect, buf: &mut Buffer) {
         let panes = self.panes(area);
-        self.view_tree(look, panes.tree, buf);
-        for y in panes.bar.top()..panes.bar.bottom() {
-            text::put(buf, panes.bar, (panes.bar.x, y), look.signs().bar, 1, look.ink(Ink::Faint));
-        }
-        self.view_source(look, panes.source, buf);
+        self.view_tree(look, panes.split.list, buf);
+        panes.split.view_edge(look, buf);
+        self.view_source(look, panes.source, buf, false);
         self.view_rule(look, panes.rule, buf);
         self.view_below(look, panes.below, buf);
     }
@@ -83,7 +67,7 @@ impl Scripts {
     pub(super) fn view_pane(&self, look: &Look, area: Rect, buf: &mut Buffer) {
         match self.focus {
             Focus::Tree => self.view_tree(look, area, buf),
-            Focus::Source => self.view_source(look, area, buf),
+            Focus::Source => self.view_source(look, area, buf, true),
             Focus::Below => self.view_below(look, area, buf),
         }
     }
@@ -102,7 +86,7 @@ impl Scripts {
         }
     }
 
-    fn view_source(&self, look: &Look, area: Rect, buf: &mut Buffer) {
+    fn view_source(&self, look: &Look, area: Rect, buf: &mut Buffer, is_bare: bool) {
         if area.is_empty() {
             return;
         }
@@ -110,7 +94,11 @@ impl Scripts {
             return state::say(look, area, buf, &self.nothing_open());
         };
         if desk.live.is_some() || desk.is_changed() {
-            desk.editor.view(look, area, buf);
+            if is_bare {
+                desk.editor.view_bare(look, area, buf);
+            } else {
+                desk.editor.view(look, area, buf);
+            }
         } else {
             desk.state.view(look, area, buf, "it is gone");
         }

@@ -49,6 +49,8 @@ pub(crate) struct Editor {
     /// Counts edits, so that others see whether anything changed.
     revision: u64,
     has_numbers: bool,
+    /// Whether they were left away when it was drawn last.
+    is_bare: Cell<bool>,
     /// Whether the last insertion would have made the text too long, and so was not made.
     is_full: bool,
     /// First line and column that were visible, and how many lines there were, when it was drawn last.
@@ -73,6 +75,7 @@ impl Editor {
             find: Find::default(),
             revision: 0,
             has_numbers: true,
+            is_bare: Cell::new(false),
             is_full: false,
             top: Cell::new(0),
             left: Cell::new(0),

@@ -16,6 +16,17 @@ const NUMBER_COLUMNS_MIN: usize = 3;
 impl Editor {
     /// Draws it.
     pub(crate) fn view(&self, look: &Look, area: Rect, buf: &mut Buffer) {
+        self.is_bare.set(false);
+        self.view_lines(look, area, buf);
+    }
+
+    /// Draws it without the numbers of lines, so that what the terminal selects is the text alone.
+    pub(crate) fn view_bare(&self, look: &Look, area: Rect, buf: &mut Buffer) {
+        self.is_bare.set(true);
+        self.view_lines(look, area, buf);
+    }
+
+    fn view_lines(&self, look: &Look, area: Rect, buf: &mut Buffer) {
         let area = area.intersection(buf.area);
         if area.is_empty() {
             return;
@@ -42,7 +53,7 @@ impl Editor {
         self.view_find(look, area, buf);
     }
 
-    /// Where the terminal's cursor belongs.
+    /// Where the terminal's cursor belongs in what was drawn last.
     pub(crate) fn cursor(&self, area: Rect) -> Option<(u16, u16)> {
         if area.is_empty() {
             return None;
@@ -73,7 +84,7 @@ impl Editor {
     fn gutter(&self, area: Rect) -> u16 {
         let digits = self.lines.count().to_string().len().max(NUMBER_COLUMNS_MIN) + 2;
         let digits = u16::try_from(digits).unwrap_or(u16::MAX);
-        if self.has_numbers && area.width > digits * 2 { digits } else { 0 }
+        if self.has_numbers && !self.is_bare.get() && area.width > digits * 2 { digits } else { 0 }
     }
 
     /// Columns of text.

@@ -5,6 +5,8 @@ mod keys;
 mod tests;
 mod view;
 
+pub(crate) use view::SELECTED_COLUMNS;
+
 use crate::theme::Ink;
 use crate::widgets::window::Window;
 use std::collections::BTreeSet;

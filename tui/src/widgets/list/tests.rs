@@ -157,11 +157,11 @@ fn the_selection_is_a_sign_and_a_reversed_name_never_a_whole_line() {
     list.set(vec![row(&"long-name".repeat(9), "up", "1"), row("b", "up", "2")]);
     let buf = drawn(&list, 200, 5);
     let reversed = (0..200).filter(|x| buf[(*x, 1)].modifier.contains(Modifier::REVERSED)).count();
-    assert_eq!((reversed, buf[(0, 1)].symbol()), (24, ">"));
+    assert_eq!((reversed, buf[(0, 1)].symbol()), (16, ">"));
     list.act(Action::Down);
     let after = drawn(&list, 200, 5);
     let changed = buf.content.iter().zip(&after.content).filter(|(a, b)| a != b).count();
-    assert!(changed <= 24 + 1 + 2, "{changed} cells changed");
+    assert!(changed <= 16 + 1 + 2, "{changed} cells changed");
 }
 
 #[test]

@@ -11,7 +11,7 @@ const GUTTER_COLUMNS: u16 = 3;
 /// Columns between cells.
 const GAP_COLUMNS: u16 = 2;
 /// Columns of the name that the selection reverses: a move repaints two of them, whatever the name's length.
-const SELECTED_COLUMNS: usize = 24;
+pub(crate) const SELECTED_COLUMNS: usize = 16;
 /// Columns that a column which shares what is left takes at least.
 const REST_COLUMNS_MIN: u16 = 8;
 
