@@ -156,8 +156,8 @@ fn both(version: &str) -> String {
 /// Data that is damaged is no data to upgrade: the package says so before it changes anything.
 fn refused(machine: &Container) -> Result<()> {
     machine.output(
-        "systemctl stop picloud-appliance.service && cd /var/lib/picloud && cp --preserve picloud.db whole && \
-         dd if=/dev/zero of=picloud.db bs=4096 seek=1 count=12 conv=notrunc status=none",
+        "systemctl stop picloud-appliance.service && cd /var/lib/picloud && mkdir /opt/whole && \
+         mv picloud.db* /opt/whole/ && echo 'no database' > picloud.db && chown picloud:picloud picloud.db",
     )?;
     let said = machine.output(&format!("if {} 2>&1; then echo it was installed; fi", both("2")))?;
     ensure!(
@@ -169,8 +169,8 @@ fn refused(machine: &Container) -> Result<()> {
     ensure!(version.starts_with("installed") && !version.ends_with("+next"), "after it, dpkg has: {version}");
     // It may have been tried to start meanwhile.
     machine.output(
-        "systemctl stop picloud-appliance.service && cd /var/lib/picloud && rm -f picloud.db-wal picloud.db-shm && \
-         mv whole picloud.db && systemctl start picloud-appliance.service",
+        "systemctl stop picloud-appliance.service && cd /var/lib/picloud && rm -f picloud.db* && \
+         mv /opt/whole/picloud.db* . && systemctl start picloud-appliance.service",
     )?;
     // What else was asked for is taken back, too: both are one version again.
     machine.output(&both("1"))?;
