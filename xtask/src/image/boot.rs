@@ -91,9 +91,9 @@ impl Place<'_> {
 
     /// Has the machine switch itself off, so that its card can be read.
     pub(crate) fn off(&self, machine: &mut Machine<'_>) -> Result<()> {
-        // The connection may end before the answer.
-        drop(self.ssh(machine, "sudo systemctl poweroff"));
-        machine.wait_off(OFF_WAIT)
+        // The connection may end before the answer, so what it says counts only when the machine goes on.
+        let said = self.ssh(machine, "sudo systemctl poweroff");
+        machine.wait_off(OFF_WAIT).with_context(|| format!("it was told to, and answered: {said:?}"))
     }
 }
 
@@ -183,7 +183,7 @@ fn first_answer(place: &Place<'_>) -> Result<()> {
 }
 
 /// What is true of a machine after its first boot.
-fn settled(place: &Place<'_>, machine: &mut Machine<'_>) -> Result<()> {
+pub(crate) fn settled(place: &Place<'_>, machine: &mut Machine<'_>) -> Result<()> {
     machine.wait("cloud-init to end", BOOT_WAIT, |machine| {
         place.ssh(machine, "cloud-init status; true").ok().filter(|said| !said.contains("running"))
     })?;
@@ -220,6 +220,7 @@ fn typo(place: &Place<'_>) -> Result<()> {
     machine.wait("the appliance", BOOT_WAIT, |machine| machine.get(80, "/.picloud/health").ok())?;
     say(&machine, "and the appliance runs all the same");
     place.wait_for_login(&mut machine)?;
+    settled(place, &mut machine)?;
     place.off(&mut machine)?;
     drop(machine);
     let report = card.read("picloud-report.txt")?;

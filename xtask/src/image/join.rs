@@ -1,6 +1,6 @@
 //! The story of a node: its card carries a join token, an appliance runs on this machine, and nobody approves.
 
-use super::boot::{Place, say};
+use super::boot::{Place, say, settled};
 use super::tools;
 use crate::cross;
 use anyhow::{Context, Result, ensure};
@@ -101,6 +101,7 @@ pub(crate) fn node(place: &Place<'_>) -> Result<()> {
     })?;
     say(&machine, &format!("the node answers a script: {}", answer.1.trim()));
     place.wait_for_login(&mut machine)?;
+    settled(place, &mut machine)?;
     place.off(&mut machine)?;
     drop(machine);
     ensure!(!card.read("picloud.toml")?.contains(token), "the join token is still on the card");
