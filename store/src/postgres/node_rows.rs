@@ -226,12 +226,17 @@ pub(super) async fn seen(tx: &mut Tx<'_>, seen: &[NodeSeen], appliance: i64) -> 
     seen.sort_by(|a, b| a.id.cmp(&b.id));
     for one in seen {
         sqlx::query(
-            "UPDATE nodes SET last_seen_at = $2, facts = coalesce($3, facts),
-                              certificate_expires_at = coalesce($4, certificate_expires_at),
-                              connected_to = CASE WHEN $5 THEN $6
+            // What is older than what is known changes nothing, but for where it is connected: of a node that went from
+            // another appliance a moment ago, or by a clock ahead of ours, that is known here.
+            "UPDATE nodes SET last_seen_at = greatest(last_seen_at, $2),
+                              facts = CASE WHEN last_seen_at > $2 THEN facts ELSE coalesce($3, facts) END,
+                              certificate_expires_at = CASE WHEN last_seen_at > $2 THEN certificate_expires_at
+                                                            ELSE coalesce($4, certificate_expires_at) END,
+                              connected_to = CASE WHEN $5 AND (connected_to IS NULL OR last_seen_at IS NULL
+                                                               OR last_seen_at <= $2) THEN $6
                                                   WHEN NOT $5 AND connected_to = $6 THEN NULL
                                                   ELSE connected_to END
-             WHERE id = $1 AND retired_at IS NULL AND (last_seen_at IS NULL OR last_seen_at <= $2)",
+             WHERE id = $1 AND retired_at IS NULL",
         )
         .bind(one.id.as_str())
         .bind(one.at)
