@@ -32,8 +32,8 @@ use picloud_model::clock::Clock;
 use picloud_model::hash::ContentHash;
 use picloud_model::node::{NodeId, NodeRecord, check_name};
 use picloud_model::problem::{Code, Problem};
-use picloud_store::Store;
-use std::collections::{BTreeMap, HashSet};
+use picloud_store::{NodeSeen, Store};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use strangers::{Stranger, Strangers};
@@ -63,6 +63,10 @@ struct Shared {
     records: RwLock<BTreeMap<NodeId, Arc<NodeRecord>>>,
     /// Held while they are read, so that what was read last is what holds.
     reading: tokio::sync::Mutex<()>,
+    /// What was seen of nodes, in the order in which it is to be written.
+    unwritten: Mutex<VecDeque<NodeSeen>>,
+    /// Held while it is written.
+    writing: tokio::sync::Mutex<()>,
     strangers: Strangers,
     /// Told when somebody looks at one that was only seen.
     looked: tokio::sync::Notify,
@@ -94,6 +98,8 @@ impl Cluster {
             https,
             records: RwLock::default(),
             reading: tokio::sync::Mutex::default(),
+            unwritten: Mutex::default(),
+            writing: tokio::sync::Mutex::default(),
             strangers: Strangers::default(),
             looked: tokio::sync::Notify::new(),
             others: RwLock::default(),

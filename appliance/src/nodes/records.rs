@@ -11,6 +11,9 @@ use picloud_store::{NodeSeen, StoreError};
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError};
 
+/// What was seen of nodes and is not written yet; beyond it the oldest is forgotten.
+const UNWRITTEN_MAX: usize = 4_096;
+
 impl Cluster {
     /// Reads all nodes from the store; those that are connected hear of what changed about them.
     pub(crate) async fn reload(&self) -> Result<(), StoreError> {
@@ -101,8 +104,11 @@ impl Cluster {
         self.note(NodeSeen { facts, connected: Some(true), ..self.seen(id) });
     }
 
-    /// A node went.
+    /// A node's connection is over, and where it has no newer one, it went.
     pub(super) fn went(&self, id: &NodeId) {
+        if self.hub.is_connected(id) {
+            return;
+        }
         self.note(NodeSeen { connected: Some(false), ..self.seen(id) });
     }
 
@@ -133,11 +139,24 @@ impl Cluster {
                 }
             });
         }
+        {
+            let mut unwritten = self.shared.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+            if unwritten.len() >= UNWRITTEN_MAX {
+                unwritten.pop_front();
+            }
+            unwritten.push_back(seen);
+            // Whoever comes to write the first takes all that is there by then.
+            if unwritten.len() > 1 {
+                return;
+            }
+        }
         // Nobody waits for it: it is for people to look at, and a node comes in also while the store is away.
-        let store = Arc::clone(&self.shared.store);
+        let shared = Arc::clone(&self.shared);
         tokio::spawn(async move {
-            if let Err(error) = store.nodes_seen(&[seen]).await {
-                tracing::debug!(%error, "that a node was seen could not be written down");
+            let _in_order = shared.writing.lock().await;
+            let seen = std::mem::take(&mut *shared.unwritten.lock().unwrap_or_else(PoisonError::into_inner));
+            if let Err(error) = shared.store.nodes_seen(&Vec::from(seen)).await {
+                tracing::debug!(%error, "that nodes were seen could not be written down");
             }
         });
     }

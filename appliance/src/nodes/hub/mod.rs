@@ -121,6 +121,11 @@ impl Hub {
         state.links.iter().map(live).collect()
     }
 
+    /// Whether a node has a connection here.
+    pub(crate) fn is_connected(&self, id: &NodeId) -> bool {
+        self.lock().links.contains_key(id)
+    }
+
     /// What a node is placed by; nothing where it is not connected.
     pub(crate) fn labels(&self, id: &NodeId) -> Arc<Labels> {
         self.lock().links.get(id).map(|link| Arc::clone(&link.labels)).unwrap_or_default()
