@@ -59,17 +59,7 @@ pub async fn restore(
     })?;
     let taken = Taken { at: manifest.created_at, node: &manifest.node, files: manifest.files.len() };
     let audit = check(&into, clock, act, &taken).await?;
-    if let Some((uid, gid)) = owner {
-        give_to(&into, uid, gid)?;
-    }
-    settle(&into)?;
-    if let Some(root) = &files_root {
-        root.settle(owner)?;
-    }
-    unfinished.put_in_place(&dir)?;
-    if let Some(root) = files_root {
-        root.keep();
-    }
+    unfinished.put_in_place(&dir, owner, files_root)?;
     Ok(Restored { manifest, audit })
 }
 
@@ -136,10 +126,27 @@ impl Unfinished {
         Ok(Self { path, done: false, _lock: lock })
     }
 
-    /// It becomes the data folder, in one step.
-    pub(crate) fn put_in_place(mut self, dir: &Path) -> Result<(), BackupError> {
+    /// All of it is brought to the disk, and given to whom the folder belonged; then it becomes the data folder, in one
+    /// step, and files that went elsewhere stay there.
+    pub(crate) fn put_in_place(
+        mut self,
+        dir: &Path,
+        owner: Option<(u32, u32)>,
+        files_root: Option<FilesRoot>,
+    ) -> Result<(), BackupError> {
+        if let Some((uid, gid)) = owner {
+            give_to(&self.path, uid, gid)?;
+        }
+        settle(&self.path)?;
+        if let Some(root) = &files_root {
+            root.settle(owner)?;
+        }
         std::fs::rename(&self.path, dir).map_err(|source| not_in_place(dir, source))?;
         self.done = true;
+        // From here on the data speaks of them.
+        if let Some(root) = files_root {
+            root.keep();
+        }
         sync_folder(dir.parent().unwrap_or(dir))
     }
 }

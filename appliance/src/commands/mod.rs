@@ -189,19 +189,6 @@ fn file_argument(help: &'static str) -> Arg {
     Arg::new("FILE").required(true).value_parser(clap::value_parser!(PathBuf)).help(help)
 }
 
-fn folder_argument(name: &'static str) -> Arg {
-    let (usual, help) = match name {
-        "boot" => (picloud_cluster::first_boot::BOOT_FOLDER, "The boot partition"),
-        _root => ("/", "What everything else is below, for a machine that does not run"),
-    };
-    Arg::new(name)
-        .long(name)
-        .value_name("DIR")
-        .default_value(usual)
-        .value_parser(clap::value_parser!(PathBuf))
-        .help(help)
-}
-
 fn place_argument(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).value_name("DIR|URL").required(true).help(help)
 }

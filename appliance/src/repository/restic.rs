@@ -92,11 +92,11 @@ impl Restic {
         take: &mut (dyn FnMut(&[u8]) + Send),
     ) -> Result<Ended, RepositoryError> {
         let bound = Duration::from_secs(RUN_HOURS_MAX * 60 * 60);
-        let run = tokio::time::timeout(bound, self.run_unbounded(doing, arguments, take)).await;
+        let run = tokio::time::timeout(bound, self.run_to_end(doing, arguments, take)).await;
         run.unwrap_or(Err(RepositoryError::TooLong { doing, hours: RUN_HOURS_MAX }))
     }
 
-    async fn run_unbounded(
+    async fn run_to_end(
         &self,
         doing: &'static str,
         arguments: &[&OsStr],

@@ -6,7 +6,7 @@ use super::restic::{FETCH, Restic};
 use super::verify::{compare, files_in, manifest};
 use super::{PASSWORD_FILE, Repository, RepositoryError, free_bytes, snapshots};
 use crate::backup::files_root::{FETCHED, FilesRoot};
-use crate::backup::restore::{Taken, Unfinished, check, for_each, give_to, refuse_data, settle};
+use crate::backup::restore::{Taken, Unfinished, check, for_each, refuse_data};
 use crate::backup::{BackupError, FOLDERS};
 use crate::tasks::blob_sweep;
 use picloud_cluster::private_file;
@@ -85,17 +85,7 @@ impl Repository {
         let config = std::fs::read(into.join(CONFIG)).ok();
         self.keep_password(&into)?;
         make_private(&into)?;
-        if let Some((uid, gid)) = owner {
-            give_to(&into, uid, gid)?;
-        }
-        settle(&into)?;
-        if let Some(root) = &files_root {
-            root.settle(owner)?;
-        }
-        unfinished.put_in_place(&dir)?;
-        if let Some(root) = files_root {
-            root.keep();
-        }
+        unfinished.put_in_place(&dir, owner, files_root)?;
         let config = config.and_then(|text| put_config(&text, plan.config, owner)).or_else(|| {
             let beside = dir.join(CONFIG);
             beside.exists().then_some(beside)

@@ -23,6 +23,7 @@ pub use setup::{SETUP_BYTES_MAX, setup_said, setup_trouble};
 pub(crate) use setup::{cut, trouble};
 
 use crate::settings::ConfigError;
+use clap::Arg;
 use commands::Commands;
 use disk::Disk;
 use journal::{Journal, Stage};
@@ -126,6 +127,18 @@ pub enum Ended {
     NothingNew,
     /// It was applied.
     Applied,
+}
+
+/// Where the boot partition and the machine are, as both programs take it on their command line.
+pub fn folder_arguments() -> [Arg; 2] {
+    let folder = |name: &'static str, usual: &'static str, help: &'static str| {
+        let argument = Arg::new(name).long(name).value_name("DIR").default_value(usual);
+        argument.value_parser(clap::value_parser!(PathBuf)).help(help)
+    };
+    [
+        folder("boot", BOOT_FOLDER, "The boot partition"),
+        folder("root", "/", "What everything else is below, for a machine that does not run"),
+    ]
 }
 
 /// Does what the card says.

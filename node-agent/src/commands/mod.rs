@@ -106,7 +106,7 @@ fn own_command() -> Command {
             Command::new("first-boot")
                 .about("Do what picloud.toml on the boot partition says, before the agent starts (as root)")
                 .after_help(picloud_cluster::first_boot::HELP)
-                .args(["boot", "root"].map(folder_argument)),
+                .args(picloud_cluster::first_boot::folder_arguments()),
         )
         .subcommand(with_settings(
             Command::new("backup")
@@ -123,19 +123,6 @@ fn own_command() -> Command {
                 .after_help("The old machine must not run any more.\nExample: picloud-node restore /mnt/usb/pi2.tar")
                 .arg(file_argument("The file that `backup` wrote")),
         ))
-}
-
-fn folder_argument(name: &'static str) -> Arg {
-    let (usual, help) = match name {
-        "boot" => (picloud_cluster::first_boot::BOOT_FOLDER, "The boot partition"),
-        _root => ("/", "What everything else is below, for a machine that does not run"),
-    };
-    Arg::new(name)
-        .long(name)
-        .value_name("DIR")
-        .default_value(usual)
-        .value_parser(clap::value_parser!(PathBuf))
-        .help(help)
 }
 
 fn file_argument(help: &'static str) -> Arg {

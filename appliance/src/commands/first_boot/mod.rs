@@ -38,7 +38,7 @@ pub(super) fn command() -> Command {
     Command::new("first-boot")
         .about("Do what picloud.toml on the boot partition says, before the appliance starts (as root)")
         .after_help(HELP)
-        .args(["boot", "root"].map(super::folder_argument))
+        .args(picloud_cluster::first_boot::folder_arguments())
         .arg(flag("report", "Only put what came of the card's apps into the report"))
         .arg(
             flag("restore", "Only bring back the backup of [restore], once there is a network")
