@@ -21,14 +21,15 @@ const USER: &str = "tester";
 const USAGE: &str = "usage: cargo xtask image boot STORY [--image FILE]";
 
 /// One story: its name, the image it starts, what it shows, and how.
-struct Story {
-    name: &'static str,
-    image: &'static str,
-    what: &'static str,
+pub(crate) struct Story {
+    pub(crate) name: &'static str,
+    pub(crate) image: &'static str,
+    pub(crate) what: &'static str,
     run: fn(&Place<'_>) -> Result<()>,
 }
 
-const STORIES: &[Story] = &[
+/// All of them.
+pub(crate) const STORIES: &[Story] = &[
     Story {
         name: "appliance",
         image: "appliance",
@@ -120,11 +121,6 @@ fn names() -> String {
 fn find(name: &str) -> Result<&'static Story> {
     let found = STORIES.iter().find(|story| story.name == name);
     found.with_context(|| format!("there is no story `{name}`; there are: {}\n\n{USAGE}", names()))
-}
-
-/// The image that the story starts.
-pub(crate) fn image_of(story: &str) -> Result<&'static str> {
-    Ok(find(story)?.image)
 }
 
 /// Runs the story that `args` name.

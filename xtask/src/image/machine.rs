@@ -26,6 +26,7 @@ const HOPELESS: &[&str] = &["Kernel panic", "emergency mode", "emergency shell",
 /// Programs beside those that make an image.
 pub(crate) const TOOLS: &[(&str, &str, &str)] = &[
     ("qemu-system-aarch64", "qemu-system-arm", "the machine that an image is started in"),
+    ("setpriv", "util-linux", "ends it with whoever started it"),
     ("ssh", "openssh-client", "looks around in it"),
     ("ssh-keygen", "openssh-client", "makes the key that is let in"),
 ];
@@ -101,7 +102,9 @@ impl Card {
             .collect();
         let log = self.path("console.log");
         fs::write(&log, "").context("make the console's log")?;
-        let child = Command::new("qemu-system-aarch64")
+        // It must not outlive whoever looks at it, however that ends.
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "qemu-system-aarch64"])
             .args(["-M", "virt", "-cpu", "cortex-a72", "-accel", "tcg,thread=multi", "-smp", "2", "-m", "1024"])
             .args(["-display", "none", "-no-reboot", "-monitor", "none"])
             .arg("-serial")

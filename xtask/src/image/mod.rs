@@ -14,6 +14,8 @@ mod recipe;
 mod sbom;
 mod tools;
 
+pub(crate) use boot::STORIES;
+
 use anyhow::{Context, Result, bail};
 use recipe::{Recipe, Variant};
 use std::fs;
@@ -77,11 +79,6 @@ impl Options {
 /// The Debian packages that making an image and starting it needs, each with the reason.
 pub(crate) fn needed() -> Vec<(&'static str, &'static str)> {
     tools::TOOLS.iter().chain(machine::TOOLS).map(|(_, package, reason)| (*package, *reason)).collect()
-}
-
-/// The image that a story starts.
-pub(crate) fn variant_of(story: &str) -> Result<&'static str> {
-    boot::image_of(story)
 }
 
 /// Makes the image that `args` ask for.

@@ -5,9 +5,8 @@ use crate::{deb, image, packages};
 use anyhow::Result;
 
 /// The packages of the image are made first, and the image; once for all stories of a run.
-pub(super) fn boot(place: &Place<'_>, story: &str) -> Result<()> {
+pub(super) fn boot(place: &Place<'_>, story: &str, variant: &'static str) -> Result<()> {
     packages::install(&image::needed())?;
-    let variant = image::variant_of(story)?;
     let mut made = place.cards.borrow_mut();
     if made.is_empty() {
         let wanted = ["arm64", "--profile", &place.profile].map(str::to_owned);

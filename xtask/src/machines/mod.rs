@@ -1,8 +1,8 @@
 //! `cargo xtask test --images`: whole machines, with the packages and images in them.
 //!
 //! These take minutes each and change nothing outside of `target/`; `cargo xtask test` does not run them. To add a
-//! machine: a file here with its story, and a row in [`MACHINES`]. A story is a list of [`Place::step`]s, each printed
-//! with its time; the first that fails ends it.
+//! Debian: a row in [`DEBIANS`]; to add a story of an image: a row in [`image::STORIES`]. A story is a list of
+//! [`Place::step`]s, each printed with its time; the first that fails ends it.
 
 mod cards;
 mod load;
@@ -13,7 +13,7 @@ mod root_fs;
 pub(crate) use load::{LOAD, load};
 
 use crate::cross::target_dir;
-use crate::packages;
+use crate::{image, packages};
 use anyhow::{Context, Result, bail};
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -25,42 +25,30 @@ struct Machine {
     name: &'static str,
     /// What it shows.
     what: &'static str,
-    story: fn(&Place<'_>) -> Result<()>,
+    kind: Kind,
 }
 
-const MACHINES: &[Machine] = &[
-    Machine {
-        name: "trixie",
-        what: "the life of the packages on Debian trixie, from installing to purging",
-        story: |place| package_life::run(place, "trixie"),
-    },
-    Machine {
-        name: "bookworm",
-        what: "the same on Debian bookworm",
-        story: |place| package_life::run(place, "bookworm"),
-    },
-    Machine {
-        name: "appliance",
-        what: "the appliance's image on a card with an app beside it, to the first answer of its script",
-        story: |place| cards::boot(place, "appliance"),
-    },
-    Machine { name: "typo", what: "a typing error on that card", story: |place| cards::boot(place, "typo") },
-    Machine {
-        name: "cut",
-        what: "the plug pulled four times while that card starts for the first time",
-        story: |place| cards::boot(place, "cut"),
-    },
-    Machine {
-        name: "node",
-        what: "the node's image with a join token, to its answer of a script of the appliance",
-        story: |place| cards::boot(place, "node"),
-    },
-    Machine {
-        name: "plain",
-        what: "the same Debian without PiCloud, to compare with",
-        story: |place| cards::boot(place, "plain"),
-    },
+enum Kind {
+    /// A Debian of this name, which the packages live and die on.
+    Packages,
+    /// A card with this image.
+    Card(&'static str),
+}
+
+const DEBIANS: &[(&str, &str)] = &[
+    ("trixie", "the life of the packages on Debian trixie, from installing to purging"),
+    ("bookworm", "the same on Debian bookworm"),
 ];
+
+/// All of them: the Debians, and the stories that images are started for.
+fn machines() -> impl Iterator<Item = Machine> {
+    let debians = DEBIANS.iter().map(|&(name, what)| Machine { name, what, kind: Kind::Packages });
+    debians.chain(image::STORIES.iter().map(|story| Machine {
+        name: story.name,
+        what: story.what,
+        kind: Kind::Card(story.image),
+    }))
+}
 
 /// Where a story takes place.
 pub(crate) struct Place<'a> {
@@ -92,10 +80,14 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
     let place = Place { root, folder, profile, cards: RefCell::default() };
     let start = Instant::now();
-    for machine in MACHINES.iter().filter(|machine| names.is_empty() || names.contains(&machine.name)) {
+    for machine in machines().filter(|machine| names.is_empty() || names.contains(&machine.name)) {
         println!("\n== {}: {}", machine.name, machine.what);
         let own = Instant::now();
-        (machine.story)(&place).with_context(|| format!("machine `{}` failed", machine.name))?;
+        let done = match machine.kind {
+            Kind::Packages => package_life::run(&place, machine.name),
+            Kind::Card(image) => cards::boot(&place, machine.name, image),
+        };
+        done.with_context(|| format!("machine `{}` failed", machine.name))?;
         println!("   ok in {:.0} s", own.elapsed().as_secs_f64());
     }
     println!("\nall of it holds, in {:.0} s", start.elapsed().as_secs_f64());
@@ -109,9 +101,9 @@ fn read(args: &[String]) -> Result<(String, Vec<&str>)> {
     while let Some(arg) = args.next() {
         match arg.as_str() {
             "--profile" => profile = args.next().cloned().context("`--profile` needs a name, such as `dev`")?,
-            name if MACHINES.iter().any(|machine| machine.name == name) => names.push(name),
+            name if machines().any(|machine| machine.name == name) => names.push(name),
             other => {
-                let known: Vec<&str> = MACHINES.iter().map(|machine| machine.name).collect();
+                let known: Vec<&str> = machines().map(|machine| machine.name).collect();
                 bail!("there is no machine `{other}`: take one of {}, or none for all of them", known.join(", "));
             }
         }
