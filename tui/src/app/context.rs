@@ -1,7 +1,7 @@
 //! What a screen may want: collected while it handles a message, and carried out by the shell afterwards.
 
 use super::change::Change;
-use super::effect::{Effect, Owner};
+use super::effect::{Effect, KeysFrom, Owner};
 use super::msg::Now;
 use super::request::Request;
 use super::{Facts, Place, ScreenId, Slot};
@@ -160,6 +160,12 @@ impl<'a> Context<'a> {
     pub(crate) fn save_text(&mut self, slot: impl Into<Slot>, text: String, to: String) {
         let owner = self.owner(slot);
         self.wishes.push(Wish::Effect(Effect::SaveText { owner, text, to }));
+    }
+
+    /// Writes keys and values to a file of this machine; `transferred` is called at its end.
+    pub(crate) fn export_keys(&mut self, slot: impl Into<Slot>, from: KeysFrom, to: String) {
+        let owner = self.owner(slot);
+        self.wishes.push(Wish::Effect(Effect::ExportKeys { owner, from, to }));
     }
 
     /// Saves what a request that is no plain reading is answered with in a file of this machine.

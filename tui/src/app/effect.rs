@@ -35,6 +35,17 @@ pub(crate) struct Owner {
     pub(crate) slot: Slot,
 }
 
+/// Keys of a collection: those that begin with `prefix`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeysFrom {
+    /// The app.
+    pub(crate) app: String,
+    /// The collection.
+    pub(crate) collection: String,
+    /// What they begin with; empty for all.
+    pub(crate) prefix: String,
+}
+
 /// Something to be done outside.
 #[derive(Clone, Debug)]
 pub(crate) enum Effect {
@@ -58,6 +69,9 @@ pub(crate) enum Effect {
     /// Write this text to a file of that machine, whole or not at all, never over one that is there;
     /// [`super::Msg::Transferred`].
     SaveText { owner: Owner, text: String, to: String },
+    /// Write keys and values to a file of that machine as lines of JSON, whole or not at all, never over one that is
+    /// there; [`super::Msg::Transferred`] with `keys`.
+    ExportKeys { owner: Owner, from: KeysFrom, to: String },
     /// Save what a request that is no plain reading is answered with, as [`Self::Download`] does: a backup.
     Receive { owner: Owner, request: Request, to: String },
     /// Read an app folder of that machine; [`super::Msg::Transferred`] with its bundle as JSON.

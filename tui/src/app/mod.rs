@@ -28,7 +28,7 @@ mod writes;
 
 pub(crate) use change::Change;
 pub(crate) use context::Context;
-pub(crate) use effect::{Effect, Owner, Slot};
+pub(crate) use effect::{Effect, KeysFrom, Owner, Slot};
 pub(crate) use facts::Facts;
 pub(crate) use key::Key;
 pub(crate) use msg::{Msg, Now, StreamEvent, StreamState};

@@ -89,6 +89,10 @@ impl Carrier {
                 let transfer = self.transfer(&owner);
                 self.begin(owner, transfer.write_folder(folder, bundle));
             }
+            Effect::ExportKeys { owner, from, to } => {
+                let transfer = self.transfer(&owner);
+                self.begin(owner, transfer.export(from, to));
+            }
             Effect::SaveText { owner, text, to } => {
                 let transfer = self.transfer(&owner);
                 self.begin(owner, transfer.save(text, to));

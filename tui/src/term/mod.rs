@@ -8,6 +8,7 @@ mod carrying;
 mod clock;
 mod copying;
 mod decode;
+mod exporting;
 mod folders;
 mod following;
 mod input;

@@ -27,16 +27,17 @@ pub(super) struct Transfer {
 }
 
 /// How far it is.
-struct Progress {
+pub(super) struct Progress {
     owner: Owner,
     results: mpsc::Sender<Msg>,
-    bytes: u64,
+    pub(super) bytes: u64,
     of: Option<u64>,
     told: Instant,
 }
 
 impl Progress {
-    fn moved(&mut self, bytes: usize) {
+    /// So much more is done.
+    pub(super) fn moved(&mut self, bytes: usize) {
         self.bytes += bytes as u64;
         if self.told.elapsed() >= TOLD_EVERY {
             self.told = Instant::now();
@@ -127,7 +128,7 @@ impl Transfer {
         Ok(Answer { status: answer.status.as_u16(), etag, body: answer.body })
     }
 
-    fn progress(&self, of: Option<u64>) -> Progress {
+    pub(super) fn progress(&self, of: Option<u64>) -> Progress {
         let (owner, results) = (self.owner.clone(), self.results.clone());
         Progress { owner, results, bytes: 0, of, told: Instant::now() }
     }
@@ -146,19 +147,20 @@ impl Transfer {
 }
 
 /// A file that is not whole yet; gone where it is dropped before.
-struct Half {
+pub(super) struct Half {
     path: PathBuf,
-    file: fs::File,
+    pub(super) file: fs::File,
 }
 
 impl Half {
-    fn new(to: &Path) -> io::Result<Self> {
+    /// Beside its place.
+    pub(super) fn new(to: &Path) -> io::Result<Self> {
         let (path, file) = private_file(to)?;
         Ok(Self { path, file })
     }
 
     /// Puts it in its place, which must be free.
-    fn finish(self, to: &Path) -> Result<(), Problem> {
+    pub(super) fn finish(self, to: &Path) -> Result<(), Problem> {
         let put = self.file.sync_all().and_then(|()| match fs::hard_link(&self.path, to) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
             // File systems without links, such as those of memory cards.
@@ -185,12 +187,12 @@ fn saved(path: &Path, bytes: u64) -> Answer {
     Answer { status: 200, etag: None, body: body.into() }
 }
 
-fn in_the_way(path: &Path) -> Problem {
+pub(super) fn in_the_way(path: &Path) -> Problem {
     Problem::new(Code::Conflict, format!("{} is there already, and is not overwritten", path.display()))
         .hint("give another name")
 }
 
-fn cannot(what: &str, path: &Path, error: &io::Error) -> Problem {
+pub(super) fn cannot(what: &str, path: &Path, error: &io::Error) -> Problem {
     Problem::new(Code::Malformed, format!("cannot {what} {} on this machine: {error}", path.display()))
 }
 

@@ -13,6 +13,7 @@ mod terminal;
 mod world;
 
 mod budgets;
+mod exports;
 mod lines;
 mod old;
 mod ssh;

@@ -62,8 +62,6 @@ pub(super) struct Kv {
     /// The key that was just stored anew, until it is shown; the one that is asked about before it is deleted.
     stored: Option<Target>,
     deleting: Option<Target>,
-    /// What is being gathered for a file.
-    export: Option<export::Export>,
     /// Where to go once enough is known.
     wanted: Option<Place>,
     /// Pages that may be read before the next key.
@@ -169,7 +167,6 @@ impl Screen for Kv {
             "entry" => self.entry_came(&slot.of, answered, cx),
             "conflict" => self.conflict_came(answered, cx),
             "count" => self.count_came(answered, cx),
-            "export" => self.export_came(answered, cx),
             _ => {}
         }
         self.learn(cx);
@@ -228,9 +225,7 @@ impl Screen for Kv {
     }
 
     fn transferred(&mut self, _slot: &Slot, answered: &Answered, cx: &mut Context<'_>) {
-        if answered.is_ok() {
-            cx.say("exported");
-        }
+        export::ended(answered, cx);
     }
 
     fn drafts(&self) -> Vec<(String, String)> {

@@ -1,7 +1,7 @@
 //! Tests of the screen: what keys lead to, and how it looks.
 
 use crate::app::testing::{Bench, CAPS, writes};
-use crate::app::{Answer, Effect, Key, Msg, Owner, Place, ScreenId, Slot};
+use crate::app::{Answer, Effect, Key, KeysFrom, Msg, Owner, Place, ScreenId, Slot};
 use crate::theme::{Caps, ColorDepth};
 use picloud_model::audit::{AuditEntry, AuditOutcome};
 use picloud_model::principal::{Principal, PrincipalKind};
@@ -419,28 +419,21 @@ fn what_an_editor_outside_left_is_saved_or_kept() {
 }
 
 #[test]
-fn a_branch_is_written_to_a_file_line_by_line() {
+fn a_branch_is_written_to_a_file_and_told_of() {
     let mut bench = reading();
     bench.keys(&[Key::Down, Key::Down, Key::Down, Key::Down, Key::Char('s')]);
     let effects = bench.keys(&[Key::Enter]);
-    assert_eq!(loads(&effects), ["/apps/blog/kv/posts?prefix=by-tag%2F&limit=100"]);
-    let page = |key: &str, cursor: Option<&str>| {
-        let mut page = value(key);
-        page["items"][0]["value"] = json!([1, "a\nb"]);
-        page["cursor"] = json!(cursor);
-        page
-    };
-    let effects = bench.answer("/apps/blog/kv/posts?prefix=by-tag%2F&limit=100", &page("by-tag/1", Some("c")));
-    assert_eq!(loads(&effects), ["/apps/blog/kv/posts?prefix=by-tag%2F&limit=1000&cursor=c"]);
-    let effects = bench.answer("/apps/blog/kv/posts?prefix=by-tag%2F&limit=1000&cursor=c", &page("by-tag/2", None));
-    let saved = effects.iter().find_map(|effect| match effect {
-        Effect::SaveText { text, to, .. } => Some((text.as_str(), to.as_str())),
+    let export = effects.into_iter().find_map(|effect| match effect {
+        Effect::ExportKeys { owner, from, to } => Some((owner, from, to)),
         _ => None,
     });
-    let line = |key: &str| {
-        format!("{{\"key\":\"by-tag/{key}\",\"value\":[1,\"a\\nb\"],\"expires_at\":\"2026-01-02T15:04:31.000Z\"}}\n")
-    };
-    assert_eq!(saved, Some((&*(line("1") + &line("2")), "./posts.ndjson")));
+    let (owner, from, to) = export.expect("it is exported");
+    let of_branch = KeysFrom { app: "blog".into(), collection: "posts".into(), prefix: "by-tag/".into() };
+    assert_eq!((from, to.as_str()), (of_branch, "./posts.ndjson"));
+    let written = json!({ "path": "./posts.ndjson", "bytes": 2048, "keys": 11 });
+    let answer = Answer { status: 200, etag: None, body: written.to_string().into() };
+    bench.send(Msg::Transferred { owner, answered: Ok(answer) });
+    assert!(bench.text().contains("exported 11 keys to ./posts.ndjson: 2.0 KB"), "{}", bench.text());
 }
 
 #[test]
