@@ -8,11 +8,13 @@ use std::cell::Cell;
 pub(crate) struct Window {
     top: Cell<usize>,
     height: Cell<usize>,
+    /// The line with the cursor, and how many belonged to it.
+    branch: Cell<(usize, usize)>,
 }
 
 impl Default for Window {
     fn default() -> Self {
-        Self { top: Cell::new(0), height: Cell::new(1) }
+        Self { top: Cell::new(0), height: Cell::new(1), branch: Cell::default() }
     }
 }
 
@@ -34,6 +36,17 @@ impl Window {
         let top = top.min(cursor).max((cursor + 1).saturating_sub(height));
         self.top.set(top);
         top
+    }
+
+    /// The same where the line with the cursor has so many below it: when it opened, or got more of them, as many are
+    /// shown as there is room for.
+    pub(crate) fn fit_branch(&self, height: usize, cursor: usize, count: usize, below: usize) -> usize {
+        let (was_at, had) = self.branch.replace((cursor, below));
+        if was_at == cursor && below > had {
+            let top = (cursor + below + 1).saturating_sub(height).min(cursor);
+            self.top.set(self.top.get().max(top));
+        }
+        self.fit(height, cursor, count)
     }
 
     /// Where an action moves the cursor in a list of so many lines; none where it is no move.
@@ -66,6 +79,17 @@ mod tests {
             assert_eq!(window.fit(5, cursor, count), top, "cursor {cursor} of {count}");
         }
         assert_eq!(window.fit(0, 3, 4), 4, "nothing is visible where there is no room");
+    }
+
+    #[test]
+    fn a_branch_that_opens_at_the_edge_shows_what_is_below_it_and_one_that_is_passed_stays() {
+        let window = Window::default();
+        assert_eq!(window.fit_branch(5, 4, 10, 0), 0, "closed, on the last line");
+        assert_eq!(window.fit_branch(5, 4, 12, 2), 2, "open: both are visible");
+        assert_eq!(window.fit_branch(5, 4, 30, 20), 4, "more came: itself and four of them");
+        assert_eq!(window.fit_branch(5, 3, 30, 0), 3);
+        assert_eq!(window.fit_branch(5, 8, 30, 9), 4, "going past an open one moves no further than that takes");
+        assert_eq!(window.fit_branch(5, 8, 21, 0), 4, "it closed");
     }
 
     #[test]

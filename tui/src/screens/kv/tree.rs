@@ -184,6 +184,13 @@ impl Tree {
         })
     }
 
+    /// How many of the next lines belong to the one with the cursor.
+    fn below_cursor(&self, most: usize) -> usize {
+        let mut lines = self.lines.iter().skip(self.cursor).map(|line| line.depth());
+        let Some(depth) = lines.next() else { return 0 };
+        lines.take(most).take_while(|below| *below > depth).count()
+    }
+
     /// Draws it. `drafts` are those that are kept, by the key's path.
     pub(super) fn view(
         &self,
@@ -198,7 +205,7 @@ impl Tree {
             return;
         }
         let height = usize::from(area.height);
-        let top = self.window.fit(height, self.cursor, self.lines.len());
+        let top = self.window.fit_branch(height, self.cursor, self.lines.len(), self.below_cursor(height));
         let visible = self.lines.iter().enumerate().skip(top).take(height);
         for ((at, line), y) in visible.zip(area.y..) {
             let row = Rect { y, height: 1, ..area };

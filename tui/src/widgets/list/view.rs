@@ -29,7 +29,7 @@ impl List {
             lines.height -= 1;
         }
         let height = usize::from(lines.height);
-        let top = self.window.fit(height, self.cursor, self.shown.len());
+        let top = self.window.fit_branch(height, self.cursor, self.shown.len(), self.below_cursor(height));
         for (offset, index) in self.shown.iter().skip(top).take(height).enumerate() {
             let y = lines.y + u16::try_from(offset).expect("it is below the height of the area");
             let is_selected = top + offset == self.cursor;
@@ -42,6 +42,13 @@ impl List {
                 (is_selected, has_focus),
             );
         }
+    }
+
+    /// How many of the next lines belong to the one with the cursor.
+    fn below_cursor(&self, most: usize) -> usize {
+        let mut lines = self.shown.iter().skip(self.cursor).map(|index| self.rows[*index].depth);
+        let Some(depth) = lines.next() else { return 0 };
+        lines.take(most).take_while(|below| *below > depth).count()
     }
 
     fn view_headings(&self, look: &Look, area: Rect, buf: &mut Buffer, widths: &[u16]) {
