@@ -82,6 +82,15 @@ impl State {
             _ => say(look, area, buf, "loading"),
         }
     }
+
+    /// The same of a list that `filter` may have emptied; what is not read yet is not said to be without anything.
+    pub(crate) fn view_filtered(&self, look: &Look, area: Rect, buf: &mut Buffer, filter: &str, nothing: &str) {
+        if filter.is_empty() || !self.is_read() {
+            self.view(look, area, buf, nothing);
+        } else {
+            no_match(look, area, buf, filter);
+        }
+    }
 }
 
 /// What stands where rows would be while a filter leaves none.

@@ -15,7 +15,7 @@ use crate::path::ApiPath;
 use crate::theme::Look;
 use crate::widgets::form::Values;
 use crate::widgets::list::List;
-use crate::widgets::state::{State, no_match};
+use crate::widgets::state::State;
 use picloud_model::app::App;
 use picloud_model::audit::AuditEntry;
 use picloud_model::scope::Scope;
@@ -187,14 +187,7 @@ impl Screen for Apps {
         if !self.list.is_empty() {
             return self.list.view(look, area, buf, true);
         }
-        match self.list.filter_text() {
-            "" => self.state.view(
-                look,
-                area,
-                buf,
-                "no apps yet: n makes an empty one, S deploys a folder of this machine",
-            ),
-            filter => no_match(look, area, buf, filter),
-        }
+        let nothing = "no apps yet: n makes an empty one, S deploys a folder of this machine";
+        self.state.view_filtered(look, area, buf, self.list.filter_text(), nothing);
     }
 }

@@ -57,10 +57,11 @@ impl Files {
         }
     }
 
-    /// `> blog > photos  12 files  3 marked`
-    pub(super) fn title_text(&self) -> String {
+    /// `› blog › photos  12 files  3 marked`
+    pub(super) fn title_text(&self, look: &Look) -> String {
+        let then = look.signs().then;
         let Some(table) = &self.table else {
-            return self.shelf.selected().map_or_else(String::new, |(app, _)| format!(" > {app}"));
+            return self.shelf.selected().map_or_else(String::new, |(app, _)| format!(" {then} {app}"));
         };
         let (read, is_whole) = table.read();
         let of = self.shelf.collection(&table.app, &table.collection).map(|counted| counted.files);
@@ -72,6 +73,6 @@ impl Files {
             0 => String::new(),
             marked => format!("  {marked} marked"),
         };
-        format!(" > {} > {}  {count}{marked}", table.app, table.collection)
+        format!(" {then} {} {then} {}  {count}{marked}", table.app, table.collection)
     }
 }

@@ -96,8 +96,8 @@ impl Screen for Files {
         self.learn(cx);
     }
 
-    fn title(&self, _look: &Look) -> String {
-        self.title_text()
+    fn title(&self, look: &Look) -> String {
+        self.title_text(look)
     }
 
     fn offers(&self) -> Vec<Offer> {

@@ -79,17 +79,18 @@ impl Kv {
         state::say(look, area, buf, sentence);
     }
 
-    /// `> blog > posts > by-tag/  1000 of 100000 keys  3 marked  keys of 12:04:31`
-    pub(super) fn title_text(&self) -> String {
+    /// `› blog › posts › by-tag/  1000 of 100000 keys  3 marked  keys of 12:04:31`
+    pub(super) fn title_text(&self, look: &Look) -> String {
+        let then = look.signs().then;
         let mut title = String::new();
         let Some(target) = self.tree.selected() else { return title };
-        title += &format!(" > {}", target.app());
+        title += &format!(" {then} {}", target.app());
         if let Some((app, name)) = target.collection() {
-            title += &format!(" > {name}");
+            title += &format!(" {then} {name}");
             match target {
-                Target::Prefix(_, _, prefix) => title += &format!(" > {prefix}"),
+                Target::Prefix(_, _, prefix) => title += &format!(" {then} {prefix}"),
                 Target::Key(_, _, key) => {
-                    title += &key.rfind('/').map_or_else(String::new, |at| format!(" > {}", &key[..=at]))
+                    title += &key.rfind('/').map_or_else(String::new, |at| format!(" {then} {}", &key[..=at]))
                 }
                 _ => {}
             }

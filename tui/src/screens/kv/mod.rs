@@ -116,8 +116,8 @@ impl Screen for Kv {
         }
     }
 
-    fn title(&self, _look: &Look) -> String {
-        self.title_text()
+    fn title(&self, look: &Look) -> String {
+        self.title_text(look)
     }
 
     fn offers(&self) -> Vec<Offer> {

@@ -16,7 +16,7 @@ use crate::path::ApiPath;
 use crate::theme::Look;
 use crate::widgets::form::Values;
 use crate::widgets::list::List;
-use crate::widgets::state::{State, no_match};
+use crate::widgets::state::State;
 use crate::widgets::text;
 use picloud_model::audit::AuditEntry;
 use picloud_model::node::Node;
@@ -178,10 +178,7 @@ impl Screen for Nodes {
     fn view(&self, look: &Look, area: Rect, buf: &mut Buffer) {
         let nothing = "no nodes yet: start picloud-node on another machine and it appears here; n makes a token that lets one in by itself";
         if self.list.is_empty() {
-            return match self.list.filter_text() {
-                "" => self.state.view(look, area, buf, nothing),
-                filter => no_match(look, area, buf, filter),
-            };
+            return self.state.view_filtered(look, area, buf, self.list.filter_text(), nothing);
         }
         let shows_detail = area.width >= DETAIL_COLUMNS_MIN && area.height >= DETAIL_LINES_MIN;
         let lines = match self.selected() {

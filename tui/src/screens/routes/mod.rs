@@ -13,7 +13,6 @@ use crate::path::ApiPath;
 use crate::theme::Look;
 use crate::widgets::form::Values;
 use crate::widgets::list::List;
-use crate::widgets::state::no_match;
 use picloud_model::audit::AuditEntry;
 use picloud_model::route::ServedRoute;
 use picloud_model::scope::Scope;
@@ -186,11 +185,7 @@ impl Screen for Routes {
         if !self.list.is_empty() {
             return self.list.view(look, area, buf, true);
         }
-        match self.list.filter_text() {
-            "" => {
-                self.routes.state.view(look, area, buf, "no routes yet: n makes one; without any, nothing is answered")
-            }
-            filter => no_match(look, area, buf, filter),
-        }
+        let nothing = "no routes yet: n makes one; without any, nothing is answered";
+        self.routes.state.view_filtered(look, area, buf, self.list.filter_text(), nothing);
     }
 }

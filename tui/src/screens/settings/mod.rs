@@ -22,7 +22,6 @@ use crate::keymap::Action;
 use crate::theme::{Ink, Look};
 use crate::widgets::form::Values;
 use crate::widgets::list::{Column, List, Row};
-use crate::widgets::state::no_match;
 use crate::widgets::text;
 use page::Page;
 use picloud_model::audit::AuditEntry;
@@ -116,10 +115,7 @@ impl Settings {
         if !page.list().is_empty() {
             return page.list().view(look, area, buf, self.is_inside);
         }
-        match page.list().filter_text() {
-            "" => page.state().view(look, area, buf, page.nothing()),
-            filter => no_match(look, area, buf, filter),
-        }
+        page.state().view_filtered(look, area, buf, page.list().filter_text(), page.nothing());
     }
 }
 
@@ -145,11 +141,12 @@ impl Screen for Settings {
         }
     }
 
-    fn title(&self, _look: &Look) -> String {
+    fn title(&self, look: &Look) -> String {
+        let then = look.signs().then;
         let page = self.page();
         let sorted = page.list().sorted_by().map(|column| format!("  by {column}")).unwrap_or_default();
         let count = if page.state().is_read() { format!("[{}]", page.list().len()) } else { String::new() };
-        format!(" > {}{count}{sorted}{}", page.name(), page.state().note(&self.zone))
+        format!(" {then} {}{count}{sorted}{}", page.name(), page.state().note(&self.zone))
     }
 
     fn offers(&self) -> Vec<Offer> {

@@ -146,7 +146,7 @@ impl Screen for Triggers {
         self.letters.left();
     }
 
-    fn title(&self, _look: &Look) -> String {
+    fn title(&self, look: &Look) -> String {
         let marked = match self.list.marked() {
             0 => String::new(),
             marked => format!("  {marked} marked"),
@@ -155,7 +155,7 @@ impl Screen for Triggers {
         let note = self.state.note(&self.zone);
         let count = if self.state.is_read() { format!("[{}]", self.list.len()) } else { String::new() };
         let letters = match self.focus {
-            Pane::Letters => format!("  > {}", self.letters.told()),
+            Pane::Letters => format!("  {} {}", look.signs().then, self.letters.told()),
             Pane::Triggers => String::new(),
         };
         format!("{count}{marked}{sorted}{letters}{note}")

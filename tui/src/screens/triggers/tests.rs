@@ -537,7 +537,7 @@ fn a_place_leads_to_a_trigger_or_its_letters() {
     bench.answer("/apps/home/triggers", &of_home());
     assert!(bench.text().contains(">  blog/stopped"), "{}", bench.text());
     bench.go(&Place::of(ScreenId::Triggers).app("home").thing("door#letters"));
-    assert!(bench.text().contains("> home/door"), "{}", bench.text());
+    assert!(bench.text().contains("› home/door"), "{}", bench.text());
     let effects = bench.go(&Place::of(ScreenId::Triggers).app("home").thing("gone"));
     drop(effects);
     assert!(bench.text().contains("trigger home/gone is not there"), "{}", bench.text());
