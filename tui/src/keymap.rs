@@ -3,6 +3,15 @@
 use crate::app::ScreenId;
 use crate::app::key::Key;
 
+/// A cell of the screen, as it was when the mouse was pressed on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Point {
+    /// Column and line, from 0.
+    pub(crate) at: (u16, u16),
+    /// The frame that was shown then: what was drawn before it is not there any more.
+    pub(crate) frame: u64,
+}
+
 /// What a person can mean. What an action does to a thing, and whether it may, is the screen's to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Action {
@@ -19,6 +28,8 @@ pub(crate) enum Action {
     PreviousHit,
     NextPane,
     PreviousPane,
+    /// To what was drawn there: a click, never a key.
+    Point(Point),
     // Going.
     Open,
     Back,
@@ -221,7 +232,8 @@ mod tests {
 
     fn is_known(action: Action) -> bool {
         match action {
-            A::Go(_) => true,
+            // A click is no key.
+            A::Go(_) | A::Point(_) => true,
             A::Up
             | A::Down
             | A::PageUp

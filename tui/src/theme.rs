@@ -13,6 +13,8 @@ pub(crate) struct Caps {
     pub(crate) in_ssh: bool,
     /// Whether this is the login shell: there is nothing to suspend to.
     pub(crate) is_login_shell: bool,
+    /// Whether it tells of clicks, where it is asked to.
+    pub(crate) points: bool,
 }
 
 /// How many colours.
@@ -106,6 +108,8 @@ pub(crate) struct Look {
     pub(crate) theme: ThemeName,
     /// Milliseconds since 1970: for ages.
     pub(crate) unix_ms: i64,
+    /// Which frame is drawn: what remembers where it stands says so with it.
+    pub(crate) frame: u64,
 }
 
 /// Signs of which the ASCII one stands in where the terminal shows no more.

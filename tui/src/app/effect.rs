@@ -82,6 +82,8 @@ pub(crate) enum Effect {
     Upload { owner: Owner, request: Request, from: String },
     /// Write a draft down, so that it survives the line and the plug; an empty text removes it.
     KeepDraft { id: String, text: String },
+    /// Have the terminal tell of clicks, or leave them to it.
+    Point(bool),
     /// Write a setting of the person down.
     KeepSetting { name: &'static str, value: String },
     /// Leave the screen, print this, and wait for Enter.

@@ -77,7 +77,7 @@ impl App {
         self.said(said, effects);
     }
 
-    fn said(&mut self, said: Said, effects: &mut Vec<Effect>) {
+    pub(super) fn said(&mut self, said: Said, effects: &mut Vec<Effect>) {
         match said {
             Said::Stay => {}
             Said::Close => {
@@ -217,6 +217,7 @@ impl App {
             Command::Log => self.layers.push(Layer::Reader(self.calls.reader(&self.facts.zone))),
             Command::Drafts => self.layers.push(Layer::Reader(self.drafts_kept())),
             Command::Theme(theme) => self.keep_theme(theme.name(), effects),
+            Command::Mouse(is_on) => self.keep_mouse(*is_on, effects),
             Command::Print => effects.push(Effect::Print { text: self.text() }),
             Command::Quit => self.quit(effects),
         }

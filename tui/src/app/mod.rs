@@ -16,6 +16,7 @@ mod messages;
 pub(crate) mod msg;
 mod names;
 pub(crate) mod place;
+mod pointing;
 pub(crate) mod request;
 pub(crate) mod screen;
 #[cfg(test)]
@@ -91,6 +92,10 @@ pub(crate) struct App {
     is_ending: bool,
     was_ending: bool,
     is_dirty: bool,
+    /// The frame that is drawn next; the one before is shown.
+    frame: u64,
+    /// Where the mouse was pressed last, and when.
+    last_click: Option<((u16, u16), u64)>,
 }
 
 impl App {
@@ -118,6 +123,8 @@ impl App {
             is_ending: false,
             was_ending: false,
             is_dirty: true,
+            frame: 0,
+            last_click: None,
         }
     }
 
@@ -132,6 +139,7 @@ impl App {
             Msg::Start => self.start(&mut effects),
             Msg::Keys(keys) => self.keys(&keys, &mut effects),
             Msg::Paste(text) => self.paste(&text, &mut effects),
+            Msg::Click(column, line) => self.clicked((column, line), &mut effects),
             Msg::Resize { width, height } => self.size = (width, height),
             Msg::Drawn => self.drawn(),
             Msg::Loaded { owner, generation, answered } => self.loaded(&owner, generation, answered, &mut effects),
@@ -179,6 +187,7 @@ impl App {
 
     fn drawn(&mut self) {
         self.is_dirty = false;
+        self.frame += 1;
         if let Some(Layer::Question(question)) = self.layers.last_mut() {
             question.drawn(self.now.mono_ms);
         }
@@ -343,7 +352,7 @@ impl App {
 
     /// How things look now.
     pub(crate) fn look(&self) -> Look {
-        Look { caps: self.facts.caps, theme: self.facts.theme, unix_ms: self.now.unix_ms }
+        Look { caps: self.facts.caps, theme: self.facts.theme, unix_ms: self.now.unix_ms, frame: self.frame }
     }
 }
 

@@ -23,6 +23,8 @@ pub(crate) enum Msg {
     Keys(Vec<Key>),
     /// Text that was pasted.
     Paste(String),
+    /// The mouse was pressed on this column and line, both from 0.
+    Click(u16, u16),
     /// The terminal is so wide and high now.
     Resize { width: u16, height: u16 },
     /// A frame with the latest state has been sent to the terminal.

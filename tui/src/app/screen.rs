@@ -115,6 +115,11 @@ pub(crate) trait Screen {
     /// screen: a `Back` that is not closes nothing here, so the shell goes a level up.
     fn act(&mut self, action: Action, cx: &mut Context<'_>) -> bool;
 
+    /// Panes that Tab goes through and that are drawn at once: a click is for the one that it is on.
+    fn panes(&self) -> u8 {
+        1
+    }
+
     /// Whether keys are text now: an editor or a field has the focus. Then all keys but F1 and Ctrl ones come to
     /// [`Self::typed`].
     fn is_typing(&self) -> bool {

@@ -22,7 +22,8 @@ pub(crate) struct Bench {
 }
 
 /// What a good terminal can do.
-pub(crate) const CAPS: Caps = Caps { color: ColorDepth::Ansi16, utf8: true, in_ssh: false, is_login_shell: false };
+pub(crate) const CAPS: Caps =
+    Caps { color: ColorDepth::Ansi16, utf8: true, in_ssh: false, is_login_shell: false, points: true };
 
 impl Bench {
     /// On this screen of an 80x24 terminal; what it wants loaded is in `effects`.

@@ -1,6 +1,7 @@
 //! The frame around a screen: line 1 names the screens, line 2 what is shown; the last two are for messages and keys.
 
 use super::layers::Layer;
+use super::pointing::Stop;
 use super::{App, ScreenId};
 use crate::keymap::{Action, binding_of};
 use crate::theme::{Ink, Look};
@@ -83,20 +84,38 @@ impl App {
         shown
     }
 
-    /// Line 1: where one is and can go. Where there is little room, the other screens are only their numbers.
+    /// Line 1: where one is and can go.
     fn draw_screens(&self, look: &Look, line: Rect, buf: &mut Buffer) {
+        let tabs = self.tabs(line);
+        let room = usize::from(tabs[0].1.0.saturating_sub(line.x + 1));
+        let title = text::cut(&self.whose(), room, look.signs().more);
+        text::put(buf, line, (line.x, line.y), &title, room, look.ink(Ink::Strong));
+        for (screen, (x, shown)) in tabs {
+            let ink = if screen == self.at { Ink::Selected } else { Ink::Plain };
+            text::put(buf, line, (x, line.y), shown, usize::from(line.width), look.ink(ink));
+        }
+    }
+
+    fn whose(&self) -> String {
+        text::clean(&format!("PiCloud {}", self.facts.appliance))
+    }
+
+    /// The screens in line 1, and where each begins. Where there is little room, the others are only their numbers.
+    pub(super) fn tabs(&self, line: Rect) -> Vec<(ScreenId, (u16, &'static str))> {
         let width = usize::from(line.width);
         let full: usize = ScreenId::ALL.iter().map(|screen| tab(*screen).len() + 1).sum();
         let is_full = full + TITLE_COLUMNS_MIN <= width;
         let shown = |screen: ScreenId| if is_full || screen == self.at { tab(screen) } else { &tab(screen)[..1] };
         let names: usize = ScreenId::ALL.iter().map(|screen| shown(*screen).len() + 1).sum();
-        let room = width.saturating_sub(names + 1);
-        let title = text::cut(&text::clean(&format!("PiCloud {}", self.facts.appliance)), room, look.signs().more);
-        let mut x = text::put(buf, line, (line.x, line.y), &title, room, look.ink(Ink::Strong)) + 1;
-        for screen in ScreenId::ALL {
-            let ink = if *screen == self.at { Ink::Selected } else { Ink::Plain };
-            x = text::put(buf, line, (x, line.y), shown(*screen), width, look.ink(ink)) + 1;
-        }
+        let title = text::width(&self.whose()).min(width.saturating_sub(names + 1));
+        let columns = |text: usize| u16::try_from(text).unwrap_or(line.width);
+        let mut x = line.x.saturating_add(columns(title + 1));
+        let begins = ScreenId::ALL.iter().map(|screen| {
+            let at = x;
+            x = x.saturating_add(columns(shown(*screen).len() + 1));
+            (*screen, (at, shown(*screen)))
+        });
+        begins.collect()
     }
 
     /// Line 2: what is shown, and at its right how it is.
@@ -160,18 +179,28 @@ impl App {
             text::put(buf, line, (line.x + 1, line.y), &told, room, look.ink(Ink::Faint));
             return;
         }
+        let shown = self.footer(line).0;
+        let room = usize::from(line.width).saturating_sub(1);
+        text::put(buf, line, (line.x + 1, line.y), &shown, room, look.ink(Ink::Faint));
+    }
+
+    /// What the last line says of keys, and where each stands.
+    pub(super) fn footer(&self, line: Rect) -> (String, Vec<Stop>) {
         let always = [Action::Offers, Action::Filter, Action::Palette, Action::Help];
+        let part = |action: Action, word: &str| (action, text::clean(&format!("{} {word}", binding_of(action).key)));
         let offers = self.offers();
-        let mut parts: Vec<String> = offers
+        let mut parts: Vec<(Action, String)> = offers
             .iter()
             .filter(|offer| offer.refused.is_none())
-            .map(|offer| format!("{} {}", binding_of(offer.action).key, offer.word))
+            .map(|offer| part(offer.action, &offer.word))
             .collect();
-        let fixed: Vec<String> =
-            always.iter().map(|action| format!("{} {}", binding_of(*action).key, binding_of(*action).word)).collect();
+        let fixed: Vec<(Action, String)> =
+            always.iter().map(|action| part(*action, binding_of(*action).word)).collect();
         // Keys are text while an editor has the focus.
-        let before = if self.screens.get(self.at).is_typing() { "Esc then  " } else { "" };
-        let width_of = |parts: &[String]| -> usize { parts.iter().map(|part| text::width(part) + 2).sum() };
+        let is_typing = self.screens.get(self.at).is_typing();
+        let before = if is_typing { "Esc then  " } else { "" };
+        let width_of =
+            |parts: &[(Action, String)]| -> usize { parts.iter().map(|part| text::width(&part.1) + 2).sum() };
         // What is the same everywhere is known best: it goes first where there is little room, the help last.
         let mut fixed = &fixed[..];
         let width = usize::from(line.width).saturating_sub(1 + before.len());
@@ -181,9 +210,17 @@ impl App {
         while !parts.is_empty() && width_of(&parts) + width_of(fixed) > width + 2 {
             parts.pop();
         }
-        let shown = before.to_owned() + &[&parts[..], fixed].concat().join("  ");
-        let room = usize::from(line.width).saturating_sub(1);
-        text::put(buf, line, (line.x + 1, line.y), &text::clean(&shown), room, look.ink(Ink::Faint));
+        let (mut shown, mut stops) = (before.to_owned(), Vec::new());
+        for (action, told) in parts.iter().chain(fixed) {
+            let at = |shown: &str| u16::try_from(1 + text::width(shown)).unwrap_or(u16::MAX);
+            let from = at(&shown);
+            shown += told;
+            if !is_typing {
+                stops.push(Stop { from, to: at(&shown), action: *action });
+            }
+            shown += "  ";
+        }
+        (shown.trim_end().to_owned(), stops)
     }
 }
 

@@ -81,6 +81,20 @@ impl App {
         effects.push(Effect::KeepSetting { name: "theme", value: value.to_owned() });
     }
 
+    /// Clicks from now on and the next time, or none.
+    pub(super) fn keep_mouse(&mut self, is_on: bool, effects: &mut Vec<Effect>) {
+        if is_on && !self.facts.caps.points {
+            return self.say("this terminal does not tell of clicks".to_owned(), effects);
+        }
+        let (value, told) = match is_on {
+            true => ("on", "clicks go here: a second one opens, Shift selects text as before"),
+            false => ("off", "the terminal has the mouse again"),
+        };
+        effects.push(Effect::Point(is_on));
+        effects.push(Effect::KeepSetting { name: "mouse", value: value.to_owned() });
+        self.say(told.to_owned(), effects);
+    }
+
     fn keep_draft(&mut self, id: String, text: String, effects: &mut Vec<Effect>) {
         if text.is_empty() {
             self.facts.drafts.remove(&id);

@@ -18,16 +18,25 @@ pub(crate) struct Dialect {
     pub(super) synchronizes: bool,
     /// Takes text for the clipboard.
     pub(super) copies: bool,
+    /// Tells of clicks.
+    pub(super) points: bool,
     /// Knows more than bold, underlined and reversed.
     pub(super) colors: bool,
 }
 
 /// What terminals of the last twenty years know.
-pub(super) const ALL: Dialect =
-    Dialect { alternates: true, hides_cursor: true, pastes: true, synchronizes: true, copies: true, colors: true };
+pub(super) const ALL: Dialect = Dialect {
+    alternates: true,
+    hides_cursor: true,
+    pastes: true,
+    synchronizes: true,
+    copies: true,
+    points: true,
+    colors: true,
+};
 /// The console of Linux: no second screen, no clipboard.
 pub(super) const LINUX: Dialect =
-    Dialect { alternates: false, pastes: false, synchronizes: false, copies: false, ..ALL };
+    Dialect { alternates: false, pastes: false, synchronizes: false, copies: false, points: false, ..ALL };
 /// GNU screen, and tmux where it says so: what they do not know they pass over, but for whole frames.
 const SCREEN: Dialect = Dialect { synchronizes: false, ..ALL };
 /// A VT100 and what calls itself one.
@@ -62,7 +71,7 @@ pub(super) fn of(around: &Surroundings, wants_ascii: bool, is_login_shell: bool)
         () if says_rgb && dialect == ALL => ColorDepth::Rgb,
         () => ColorDepth::Ansi16,
     };
-    Ok((Caps { color, utf8, in_ssh: around.in_ssh, is_login_shell }, dialect))
+    Ok((Caps { color, utf8, in_ssh: around.in_ssh, is_login_shell, points: dialect.points }, dialect))
 }
 
 #[cfg(test)]

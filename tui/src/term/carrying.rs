@@ -106,6 +106,7 @@ impl Carrier {
             Effect::Copy { .. }
             | Effect::EditOutside { .. }
             | Effect::Print { .. }
+            | Effect::Point(_)
             | Effect::Suspend
             | Effect::Repaint
             | Effect::Quit => unreachable!("the loop does what needs the terminal"),

@@ -15,6 +15,9 @@ const SEQUENCE_BYTES_MAX: usize = 64;
 /// Terminals that do not mark pastes: so many letters at once were not typed.
 const TYPED_AT_ONCE_MAX: usize = 24;
 
+/// Lines that a step of the wheel moves.
+const WHEEL_LINES: usize = 3;
+
 const PASTE_BEGINS: &[u8] = b"\x1b[200~";
 const PASTE_ENDS: &[u8] = b"\x1b[201~";
 
@@ -35,6 +38,8 @@ enum Found {
     Keys(usize, Vec<Key>),
     /// A paste begins after so many bytes.
     Paste(usize),
+    /// So many bytes are a click on this column and line, from 0.
+    Click(usize, (u16, u16)),
     /// It may become something.
     Unfinished,
 }
@@ -62,6 +67,10 @@ impl Decoder {
                 Found::Paste(length) => {
                     self.rest.drain(..length);
                     self.paste = Some(Vec::new());
+                }
+                Found::Click(length, (column, line)) => {
+                    self.rest.drain(..length);
+                    messages.push(Msg::Click(column, line));
                 }
                 Found::Keys(length, keys) => {
                     self.rest.drain(..length);
@@ -210,6 +219,9 @@ fn find_csi(bytes: &[u8]) -> Found {
         // Something else begins in the middle of it.
         return Found::Keys(2 + length, Vec::new());
     }
+    if let Some(mouse) = numbers.strip_prefix(b"<") {
+        return find_mouse(3 + length, mouse, last);
+    }
     let number = numbers.split(|byte| *byte == b';').next().unwrap_or_default();
     let is_plain = numbers.iter().all(|byte| byte.is_ascii_digit() || *byte == b';');
     let key = match (number, last) {
@@ -224,6 +236,20 @@ fn find_csi(bytes: &[u8]) -> Found {
         _ => key_of_letter(last),
     };
     Found::Keys(3 + length, key.into_iter().collect())
+}
+
+/// `ESC [ < button ; column ; line M`, and `m` where it is let go. The wheel is keys, as it is without the mouse.
+fn find_mouse(length: usize, numbers: &[u8], last: u8) -> Found {
+    let text = std::str::from_utf8(numbers).unwrap_or_default();
+    let numbers: Vec<u16> = text.split(';').filter_map(|number| number.parse().ok()).collect();
+    let &[button, column, line] = &numbers[..] else { return Found::Keys(length, Vec::new()) };
+    // Shift, Alt and Ctrl beside it change nothing.
+    match (button & !(4 | 8 | 16), last) {
+        (0, b'M') => Found::Click(length, (column.saturating_sub(1), line.saturating_sub(1))),
+        (64, b'M') => Found::Keys(length, vec![Key::Up; WHEEL_LINES]),
+        (65, b'M') => Found::Keys(length, vec![Key::Down; WHEEL_LINES]),
+        _ => Found::Keys(length, Vec::new()),
+    }
 }
 
 fn key_of_letter(letter: u8) -> Option<Key> {
@@ -249,6 +275,7 @@ mod tests {
         let tell = |msg: &Msg| match msg {
             Msg::Keys(keys) => keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
             Msg::Paste(text) => format!("<{text}>"),
+            Msg::Click(column, line) => format!("click {column} {line}"),
             other => panic!("{other:?}"),
         };
         messages.iter().map(tell).collect::<Vec<_>>().join(" | ")
@@ -285,6 +312,10 @@ mod tests {
             ("\x08", "Backspace"),
             ("\x03", "Ctrl-C"),
             ("D", "D"),
+            ("\x1b[<0;4;3M\x1b[<0;4;3m", "click 3 2"),
+            ("\x1b[<4;200;3M", "click 199 2"),
+            ("\x1b[<64;4;3M", "Up Up Up"),
+            ("\x1b[<65;4;3M", "Down Down Down"),
             ("ü", "ü"),
             ("日", "日"),
             ("\x1b", "Esc"),
@@ -316,7 +347,19 @@ mod tests {
 
     #[test]
     fn what_no_terminal_was_asked_for_is_no_key() {
-        for bytes in ["\x1b[1;1R", "\x1b[?62;22c", "\x1b[0n", "\x1b[I", "\x1b[<0;3;4M", "\x1b[24~", "\0", "\u{9b}"] {
+        for bytes in [
+            "\x1b[1;1R",
+            "\x1b[?62;22c",
+            "\x1b[0n",
+            "\x1b[I",
+            "\x1b[<2;3;4M",
+            "\x1b[<0;3M",
+            "\x1b[<35;3;4M",
+            "\x1b[<0;3;99999M",
+            "\x1b[24~",
+            "\0",
+            "\u{9b}",
+        ] {
             assert_eq!(taken(bytes.as_bytes()), "", "{bytes:?}");
         }
         assert_eq!(taken(b"\xffa"), "a");

@@ -26,6 +26,8 @@ const DRAFT_BYTES_MAX: u64 = 8 * 1024 * 1024;
 const SETTINGS: &str = "tui.toml";
 /// The setting of the colours.
 const THEME: &str = "theme";
+/// The setting of the mouse.
+const MOUSE: &str = "mouse";
 
 /// Writes down.
 pub(super) struct Keeper {
@@ -45,6 +47,8 @@ pub(super) struct Kept {
     pub(super) drafts: BTreeMap<String, String>,
     /// The colours that were chosen.
     pub(super) theme: Option<ThemeName>,
+    /// Whether clicks were asked for.
+    pub(super) mouse: bool,
 }
 
 /// A file with a draft.
@@ -124,7 +128,11 @@ impl Keeper {
         let files = self.drafts.as_ref().and_then(|folder| fs::read_dir(folder).ok());
         let read = files.into_iter().flatten().flatten().take(DRAFTS_MAX).filter_map(|entry| read_draft(&entry.path()));
         let of_here = read.filter(|draft| draft.place == self.place);
-        Kept { drafts: of_here.map(|draft| (draft.id, draft.text)).collect(), theme: theme.map(ThemeName::from) }
+        Kept {
+            drafts: of_here.map(|draft| (draft.id, draft.text)).collect(),
+            theme: theme.map(ThemeName::from),
+            mouse: settings.get(MOUSE).is_some_and(|value| value == "on"),
+        }
     }
 
     /// Writes a draft down; an empty one removes it.
@@ -218,16 +226,17 @@ mod tests {
     }
 
     #[test]
-    fn a_theme_is_remembered_and_a_broken_file_is_none() {
+    fn a_theme_and_the_mouse_are_remembered_and_a_broken_file_is_none() {
         let home = tempfile::tempdir().unwrap();
         let first = keeper(home.path(), "a");
         assert_eq!(first.read().theme, None);
         first.keep_setting(THEME, "light".to_owned());
+        first.keep_setting(MOUSE, "on".to_owned());
         drop(first);
         let second = keeper(home.path(), "a");
-        assert_eq!(second.read().theme, Some(ThemeName::Light));
+        assert_eq!((second.read().theme, second.read().mouse), (Some(ThemeName::Light), true));
         fs::write(home.path().join(".config/picloud/tui.toml"), "theme = 7").unwrap();
-        assert_eq!(second.read().theme, None);
+        assert_eq!((second.read().theme, second.read().mouse), (None, false));
     }
 
     #[test]

@@ -131,6 +131,9 @@ pub(crate) fn run(
         drafts: kept.drafts,
         zone: jiff::tz::TimeZone::system(),
     };
+    if kept.mouse && caps.points {
+        tty::point(true).map_err(|error| failed(&error))?;
+    }
     let size = tty::size();
     let app = App::new(facts, size);
     let entered = runtime.enter();

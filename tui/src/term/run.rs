@@ -190,6 +190,7 @@ impl Session {
         match effect {
             Effect::Quit => self.ends = Some(End::Left),
             Effect::Repaint => self.repaint(),
+            Effect::Point(is_on) => tty::point(is_on)?,
             Effect::Suspend => self.suspend()?,
             Effect::Copy { text } => self.copy(&text)?,
             Effect::Print { text } => self.print(&text).await?,

@@ -4,6 +4,7 @@ use super::caps::Dialect;
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode, window_size};
 use std::io;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// The size of a terminal that does not say how large it is.
@@ -11,6 +12,20 @@ const SIZE_UNKNOWN: (u16, u16) = (80, 24);
 
 /// The terminal whose modes are ours now, if they are: whoever panics gives them back.
 static TAKEN: Mutex<Option<Dialect>> = Mutex::new(None);
+
+/// Whether it tells of clicks, as long as it is ours.
+static POINTS: AtomicBool = AtomicBool::new(false);
+
+/// Clicks, with places beyond column 223.
+const CLICKS_ON: &str = "\x1b[?1000h\x1b[?1006h";
+const CLICKS_OFF: &str = "\x1b[?1006l\x1b[?1000l";
+
+/// Has it tell of clicks whenever it is ours, or not.
+pub(super) fn point(is_on: bool) -> io::Result<()> {
+    POINTS.store(is_on, Ordering::Relaxed);
+    let modes = if is_on { CLICKS_ON } else { CLICKS_OFF };
+    if is_taken() { write(modes.as_bytes()).map(|_took| ()) } else { Ok(()) }
+}
 
 /// Takes the terminal: keys come one by one, the screen is ours.
 pub(super) fn take(dialect: Dialect) -> io::Result<()> {
@@ -23,6 +38,9 @@ pub(super) fn take(dialect: Dialect) -> io::Result<()> {
     if dialect.pastes {
         modes += "\x1b[?2004h";
     }
+    if POINTS.load(Ordering::Relaxed) {
+        modes += CLICKS_ON;
+    }
     write(modes.as_bytes()).map(|_took| ())
 }
 
@@ -31,6 +49,9 @@ pub(super) fn restore() -> bool {
     let taken = TAKEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
     let Some(dialect) = taken else { return false };
     let mut modes = String::from("\x1b[m");
+    if POINTS.load(Ordering::Relaxed) {
+        modes += CLICKS_OFF;
+    }
     if dialect.pastes {
         modes += "\x1b[?2004l";
     }

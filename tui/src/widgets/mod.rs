@@ -10,6 +10,7 @@ pub(crate) mod panel;
 pub(crate) mod picker;
 pub(crate) mod reader;
 pub(crate) mod split;
+pub(crate) mod spots;
 pub(crate) mod state;
 pub(crate) mod text;
 pub(crate) mod window;

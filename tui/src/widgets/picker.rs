@@ -4,7 +4,7 @@ use super::input::Input;
 use super::window::Window;
 use super::{fuzzy, panel, text};
 use crate::app::key::Key;
-use crate::keymap::Action;
+use crate::keymap::{Action, Point};
 use crate::theme::{Ink, Look};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -78,6 +78,13 @@ impl Picker {
         }
     }
 
+    /// Goes to the line that was clicked; answers whether one was.
+    pub(crate) fn point(&mut self, point: Point) -> bool {
+        let found = self.window.moved(Action::Point(point), self.cursor, self.shown.len());
+        self.cursor = found.unwrap_or(self.cursor);
+        found.is_some()
+    }
+
     fn step(&mut self, action: Action) {
         self.cursor = self.window.moved(action, self.cursor, self.shown.len()).unwrap_or(self.cursor);
     }
@@ -109,7 +116,7 @@ impl Picker {
             text::put(buf, rest, (rest.x + 2, rest.y), told, usize::from(rest.width), look.ink(Ink::Faint));
         }
         let height = usize::from(rest.height);
-        let top = self.window.fit(height, self.cursor, self.shown.len());
+        let top = self.window.fit(look.frame, rest, self.cursor, self.shown.len());
         for (line, (number, index)) in self.shown.iter().enumerate().skip(top).take(height).enumerate() {
             let y = rest.y + u16::try_from(line).expect("it is below the height of the area");
             view_item(look, Rect { y, height: 1, ..rest }, buf, &self.items[*index], number == self.cursor);
@@ -162,7 +169,7 @@ mod tests {
     }
 
     fn shown(picker: &Picker, width: u16, height: u16) -> String {
-        let look = Look { caps: CAPS, theme: ThemeName::Terminal, unix_ms: 0 };
+        let look = Look { caps: CAPS, theme: ThemeName::Terminal, unix_ms: 0, frame: 0 };
         let area = Rect::new(0, 0, width, height);
         let mut buf = Buffer::empty(area);
         picker.view(&look, area, &mut buf);

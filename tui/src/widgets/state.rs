@@ -134,7 +134,7 @@ mod tests {
     const NOW: Now = Now { mono_ms: 0, unix_ms: 1_767_355_471_000 };
 
     fn shown(state: &State) -> String {
-        let look = Look { caps: CAPS, theme: ThemeName::Terminal, unix_ms: NOW.unix_ms };
+        let look = Look { caps: CAPS, theme: ThemeName::Terminal, unix_ms: NOW.unix_ms, frame: 0 };
         let area = Rect::new(0, 0, 40, 6);
         let mut buf = Buffer::empty(area);
         state.view(&look, area, &mut buf, "no scripts yet: n makes one");

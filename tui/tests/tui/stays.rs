@@ -29,6 +29,28 @@ fn it_starts_resizes_and_quits_with_the_terminal_as_it_was() {
 }
 
 #[test]
+fn the_mouse_is_the_terminals_until_it_is_asked_for_and_again_afterwards() {
+    let world = World::quickstart();
+    let mut terminal = Terminal::at_home(&world, "xterm-256color", (80, 24));
+    assert!(terminal.look(|screen| screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None));
+    terminal.keys(":");
+    terminal.until_text("Go or do");
+    terminal.keys("mouse on");
+    terminal.until_text("clicks go here");
+    terminal.keys("\r");
+    terminal.until("clicks", |screen| screen.mouse_protocol_mode() != vt100::MouseProtocolMode::None);
+    let tab = terminal.look(|screen| screen.contents().find("3Apps").unwrap()) + 1;
+    terminal.keys(&format!("\x1b[<0;{tab};1M\x1b[<0;{tab};1m"));
+    terminal.until_text(" Apps[1]");
+    terminal.keys("q");
+    assert_eq!(terminal.ended(), 0);
+    terminal.assert_restored();
+    // It is remembered.
+    let terminal = Terminal::at_home(&world, "xterm-256color", (80, 24));
+    assert!(terminal.look(|screen| screen.mouse_protocol_mode() != vt100::MouseProtocolMode::None));
+}
+
+#[test]
 fn what_happens_elsewhere_is_shown_by_itself() {
     let world = World::quickstart();
     let terminal = Terminal::at_home(&world, "xterm-256color", (80, 24));

@@ -184,6 +184,7 @@ impl Terminal {
             assert!(!screen.alternate_screen(), "still on the second screen");
             assert!(!screen.hide_cursor(), "the cursor is hidden");
             assert!(!screen.bracketed_paste(), "pastes are still marked");
+            assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None, "clicks are still told");
             assert!(!screen.inverse() && !screen.bold(), "letters are still reversed or bold");
         });
         let modes = self.master.get_termios().unwrap().local_flags.bits();

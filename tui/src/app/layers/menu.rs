@@ -3,7 +3,7 @@
 use super::Said;
 use crate::app::Key;
 use crate::app::screen::Offer;
-use crate::keymap::{Action, KEYS, action_of, binding_of};
+use crate::keymap::{Action, KEYS, Point, action_of, binding_of};
 use crate::theme::{Ink, Look};
 use crate::widgets::input::Input;
 use crate::widgets::window::Window;
@@ -118,6 +118,17 @@ impl Menu {
         Said::Stay
     }
 
+    /// Runs the line that was clicked.
+    pub(crate) fn clicked(&mut self, point: Point) -> Said {
+        match self.window.moved(Action::Point(point), self.cursor, self.shown.len()) {
+            Some(at) => {
+                self.cursor = at;
+                self.run_selected()
+            }
+            None => Said::Stay,
+        }
+    }
+
     fn filter_typed(&mut self, key: Key) -> Said {
         match key {
             Key::Enter => return self.run_selected(),
@@ -176,7 +187,7 @@ impl Menu {
         let lines = u16::try_from(self.items.len()).unwrap_or(u16::MAX).saturating_add(1).clamp(3, LINES_MAX);
         let area = panel::side(look, panel::at_the_right(body, COLUMNS_MAX, lines), buf, &self.title);
         let height = usize::from(area.height).max(1);
-        let top = self.window.fit(height, self.cursor, self.shown.len());
+        let top = self.window.fit(look.frame, area, self.cursor, self.shown.len());
         let keys = self.items.iter().map(|item| text::width(&item.keys)).max().unwrap_or(0).min(11);
         for (line, (number, index)) in self.shown.iter().enumerate().skip(top).take(height).enumerate() {
             let y = area.y.saturating_add(u16::try_from(line).unwrap_or(u16::MAX));

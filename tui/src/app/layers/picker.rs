@@ -8,16 +8,21 @@ use crate::widgets::picker::Picker;
 pub(super) fn typed(picker: &mut Picker, key: Key) -> Said {
     match key {
         Key::Esc | Key::Ctrl('c') => Said::Close,
-        Key::Enter => match picker.selected() {
-            Some(item) => match &item.refused {
-                Some(why) => Said::Told(format!("{}: {why}", item.label)),
-                None => Said::Picked(item.id.clone()),
-            },
-            None => Said::Stay,
-        },
+        Key::Enter => chosen(picker),
         other => {
             picker.typed(other);
             Said::Stay
         }
+    }
+}
+
+/// What has the cursor is chosen, or says why it cannot be.
+pub(crate) fn chosen(picker: &Picker) -> Said {
+    match picker.selected() {
+        Some(item) => match &item.refused {
+            Some(why) => Said::Told(format!("{}: {why}", item.label)),
+            None => Said::Picked(item.id.clone()),
+        },
+        None => Said::Stay,
     }
 }

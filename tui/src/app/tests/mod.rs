@@ -6,6 +6,7 @@ mod going;
 mod links;
 mod looks;
 mod moves;
+mod pointing;
 mod random;
 mod toy;
 mod undoing;

@@ -13,6 +13,8 @@ enum Step {
     Keys(Vec<Key>),
     /// A paste.
     Paste(&'static str),
+    /// A click.
+    Click(u16, u16),
     /// A frame.
     Draw,
     /// Time.
@@ -56,6 +58,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => key().prop_map(|key| Step::Keys(vec![key])),
         2 => prop::collection::vec(key(), 2..5).prop_map(Step::Keys),
         1 => prop::sample::select(vec!["y", "D", "Dy\n", "2", "text", "\u{1b}[A"]).prop_map(Step::Paste),
+        2 => (0..80_u16, 0..24_u16).prop_map(|(x, y)| Step::Click(x, y)),
         4 => Just(Step::Draw),
         4 => prop::sample::select(vec![1, 100, 299, 300, 1000]).prop_map(Step::Pass),
         3 => Just(Step::Answer),
@@ -90,6 +93,12 @@ fn check(bench: &mut Bench, step: &Step) -> Result<(), TestCaseError> {
     let effects = match step {
         Step::Keys(keys) => bench.send(Msg::Keys(keys.clone())),
         Step::Paste(text) => bench.send(Msg::Paste((*text).to_owned())),
+        Step::Click(x, y) => {
+            // What is drawn is what is clicked.
+            bench.text();
+            bench.send(Msg::Drawn);
+            bench.send(Msg::Click(*x, *y))
+        }
         Step::Draw => bench.send(Msg::Drawn),
         Step::Pass(ms) => {
             bench.pass(*ms);

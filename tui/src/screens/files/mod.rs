@@ -114,6 +114,10 @@ impl Screen for Files {
         is_taken
     }
 
+    fn panes(&self) -> u8 {
+        if self.table.is_some() { 2 } else { 1 }
+    }
+
     fn filter(&mut self, text: &str, cx: &mut Context<'_>) {
         match &mut self.table {
             Some(table) => {

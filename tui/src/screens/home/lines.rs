@@ -3,6 +3,7 @@
 use super::hour::{self, CHART_COLUMNS};
 use super::items::{Item, Section, What, about, said};
 use crate::theme::{Ink, Look};
+use crate::widgets::spots::Spots;
 use crate::widgets::text::{self, put};
 use picloud_model::activity::{Activity, NeedKind, NodeGlance, RunGlance};
 use picloud_model::execution::Outcome;
@@ -36,6 +37,8 @@ pub(super) struct Page<'a> {
     pub(super) items: &'a [Item],
     /// The place of the cursor among them.
     pub(super) at: usize,
+    /// Where they are put.
+    pub(super) spots: &'a Spots,
 }
 
 impl Page<'_> {
@@ -119,7 +122,10 @@ impl Page<'_> {
                 let area = Rect { x: row.x + 1, width: row.width.saturating_sub(1), ..row };
                 self.view_hour(*number, area, buf);
             }
-            Line::Thing(at) => self.view_thing(&self.items[*at], *at == self.at, row, buf),
+            Line::Thing(at) => {
+                self.spots.put(row, *at);
+                self.view_thing(&self.items[*at], *at == self.at, row, buf);
+            }
         }
     }
 

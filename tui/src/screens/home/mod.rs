@@ -14,6 +14,7 @@ use crate::app::{Answered, Context, Offer, Place, Screen, Slot, StreamEvent, Str
 use crate::keymap::Action;
 use crate::path::ApiPath;
 use crate::theme::Look;
+use crate::widgets::spots::Spots;
 use crate::widgets::{state, text};
 use goal::Goal;
 use items::Item;
@@ -60,6 +61,8 @@ pub(super) struct Home {
     /// The first line that was visible, and how many there were, when it was drawn last.
     top: Cell<usize>,
     height: Cell<u16>,
+    /// Where things stand.
+    spots: Spots,
 }
 
 impl Home {
@@ -80,6 +83,7 @@ impl Home {
             zone: jiff::tz::TimeZone::UTC,
             top: Cell::new(0),
             height: Cell::new(20),
+            spots: Spots::default(),
         }
     }
 
@@ -193,6 +197,10 @@ impl Screen for Home {
             Action::PageDown => self.move_to(self.at + page),
             Action::Top => self.move_to(0),
             Action::Bottom => self.move_to(usize::MAX),
+            Action::Point(point) => match self.spots.at(point) {
+                Some(at) => self.move_to(at),
+                None => return false,
+            },
             // From what needs a person to the machines, to the runs, and round.
             Action::NextPane | Action::PreviousPane => {
                 let items = self.items();
@@ -277,7 +285,8 @@ impl Screen for Home {
         if items.is_empty() && !self.filter.is_empty() {
             return state::no_match(look, area, buf, &self.filter);
         }
-        let page = lines::Page { look, zone: &self.zone, activity, items: &items, at: self.at };
+        self.spots.begin(look.frame);
+        let page = lines::Page { look, zone: &self.zone, activity, items: &items, at: self.at, spots: &self.spots };
         self.top.set(page.view(area, buf, self.top.get()));
     }
 

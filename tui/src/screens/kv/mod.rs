@@ -133,6 +133,10 @@ impl Screen for Kv {
         is_taken
     }
 
+    fn panes(&self) -> u8 {
+        2
+    }
+
     fn is_typing(&self) -> bool {
         self.edit.as_ref().is_some_and(|edit| edit.is_typing)
     }

@@ -205,7 +205,7 @@ impl Tree {
             return;
         }
         let height = usize::from(area.height);
-        let top = self.window.fit_branch(height, self.cursor, self.lines.len(), self.below_cursor(height));
+        let top = self.window.fit_branch(look.frame, area, self.cursor, self.lines.len(), self.below_cursor(height));
         let visible = self.lines.iter().enumerate().skip(top).take(height);
         for ((at, line), y) in visible.zip(area.y..) {
             let row = Rect { y, height: 1, ..area };

@@ -5,6 +5,7 @@ use super::rate::Rate;
 use super::ring::{Line, Ring};
 use crate::app::{Context, StreamEvent, StreamState};
 use crate::keymap::Action;
+use crate::widgets::spots::Spots;
 use crate::widgets::text;
 use picloud_model::execution::LogLevel;
 use serde_json::Value;
@@ -46,6 +47,8 @@ pub(super) struct Live {
     /// The first line that is drawn, and how many are, when it was drawn last.
     pub(super) top: Cell<u64>,
     pub(super) drawn: Cell<usize>,
+    /// Where they stand, by position.
+    pub(super) spots: Spots,
     pub(super) wraps: bool,
     /// How many lines came faster than they could be sent.
     pub(super) skipped: u64,
@@ -66,6 +69,7 @@ impl Live {
             paused_at: 0,
             top: Cell::new(0),
             drawn: Cell::new(1),
+            spots: Spots::default(),
             wraps: false,
             skipped: 0,
             flow: Flow::default(),
@@ -205,6 +209,10 @@ impl Live {
             Action::PageDown => self.go((at + page).min(last)),
             Action::Top => self.go(0),
             Action::Bottom => self.cursor = None,
+            Action::Point(point) => match self.spots.at(point) {
+                Some(position) => self.go(position),
+                None => return false,
+            },
             Action::Follow | Action::Pause if self.is_following() => self.go(last),
             Action::Follow | Action::Pause => self.cursor = None,
             Action::Wrap => self.wraps = !self.wraps,

@@ -48,6 +48,7 @@ impl Live {
         let lines = Rect { height: area.height - u16::from(below), ..area };
         let columns = Columns::at(lines.width);
         let first = self.first_drawn(usize::from(lines.height), usize::from(columns.message));
+        self.spots.begin(look.frame);
         let mut y = lines.y;
         let mut drawn = 0;
         for position in first..self.ring.len() {
@@ -58,6 +59,7 @@ impl Live {
                 break;
             }
             let at = Rect { y, height: rows.min(room), ..lines };
+            self.spots.put(at, position);
             self.view_line(look, at, buf, &columns, (line, position == self.position()), zone);
             y += at.height;
             drawn += 1;

@@ -260,6 +260,10 @@ impl Screen for Scripts {
         is_taken
     }
 
+    fn panes(&self) -> u8 {
+        3
+    }
+
     fn is_typing(&self) -> bool {
         self.desk.as_ref().is_some_and(|desk| desk.is_typing)
     }

@@ -164,6 +164,10 @@ impl Screen for Settings {
         if self.is_inside { self.act_on_page(action, cx) } else { self.act_on_pages(action, cx) }
     }
 
+    fn panes(&self) -> u8 {
+        2
+    }
+
     fn filter(&mut self, text: &str, cx: &mut Context<'_>) {
         self.is_inside = true;
         self.page_mut().list_mut().filter(text);

@@ -174,6 +174,10 @@ impl Screen for Triggers {
         is_taken
     }
 
+    fn panes(&self) -> u8 {
+        2
+    }
+
     fn filter(&mut self, text: &str, cx: &mut Context<'_>) {
         match self.focus {
             Pane::Triggers => {

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
-const LOOK: Look = Look { caps: CAPS, theme: ThemeName::Terminal, unix_ms: 0 };
+const LOOK: Look = Look { caps: CAPS, theme: ThemeName::Terminal, unix_ms: 0, frame: 0 };
 
 fn rhai(text: &str) -> Editor {
     Editor::new(text, Language::Rhai)

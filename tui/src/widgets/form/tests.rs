@@ -24,7 +24,7 @@ fn typed(form: &mut Form, text: &str) {
 }
 
 fn shown(form: &Form, width: u16, height: u16) -> String {
-    let look = Look { caps: CAPS, theme: ThemeName::Terminal, unix_ms: 0 };
+    let look = Look { caps: CAPS, theme: ThemeName::Terminal, unix_ms: 0, frame: 0 };
     let area = Rect::new(0, 0, width, height);
     let mut buf = Buffer::empty(area);
     form.view(&look, area, &mut buf, false);

@@ -14,7 +14,7 @@ static COLUMNS: &[Column] = &[
     Column::new("runs", 6).right().spare(1),
     Column::new("version", 9).spare(2),
 ];
-const LOOK: Look = Look { caps: CAPS, theme: ThemeName::Terminal, unix_ms: 0 };
+const LOOK: Look = Look { caps: CAPS, theme: ThemeName::Terminal, unix_ms: 0, frame: 0 };
 
 fn row(name: &str, state: &str, runs: &str) -> Row {
     Row::new(name, vec![name.into(), state.into(), runs.into(), "0.1.0".into()])

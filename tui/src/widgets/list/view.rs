@@ -29,7 +29,7 @@ impl List {
             lines.height -= 1;
         }
         let height = usize::from(lines.height);
-        let top = self.window.fit_branch(height, self.cursor, self.shown.len(), self.below_cursor(height));
+        let top = self.window.fit_branch(look.frame, lines, self.cursor, self.shown.len(), self.below_cursor(height));
         for (offset, index) in self.shown.iter().skip(top).take(height).enumerate() {
             let y = lines.y + u16::try_from(offset).expect("it is below the height of the area");
             let is_selected = top + offset == self.cursor;

@@ -9,7 +9,7 @@ use ratatui::layout::Rect;
 use serde_json::json;
 
 fn shown(reader: &Reader, width: u16, height: u16) -> String {
-    let look = Look { caps: CAPS, theme: ThemeName::Terminal, unix_ms: 0 };
+    let look = Look { caps: CAPS, theme: ThemeName::Terminal, unix_ms: 0, frame: 0 };
     let area = Rect::new(0, 0, width, height);
     let mut buf = Buffer::empty(area);
     let line = Rect { y: height - 1, height: 1, ..area };

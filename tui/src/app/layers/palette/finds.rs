@@ -52,6 +52,8 @@ const COMMANDS: &[(&str, &str, Command)] = &[
     ("theme dark", "colours for a dark terminal", Command::Theme(ThemeName::Dark)),
     ("theme light", "colours for a light terminal", Command::Theme(ThemeName::Light)),
     ("theme contrast", "as much contrast as there is", Command::Theme(ThemeName::Contrast)),
+    ("mouse on", "clicks go here; Shift selects text", Command::Mouse(true)),
+    ("mouse off", "the terminal selects text", Command::Mouse(false)),
     ("print", "leave the screen and print what is on it", Command::Print),
     ("quit", "", Command::Quit),
 ];

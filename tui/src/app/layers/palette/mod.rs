@@ -8,7 +8,7 @@ use super::Said;
 use crate::app::names::Names;
 use crate::app::screen::{Offer, ScreenId};
 use crate::app::{Facts, Key};
-use crate::keymap::Action;
+use crate::keymap::{Action, Point};
 use crate::theme::{Ink, Look, ThemeName};
 use crate::widgets::input::Input;
 use crate::widgets::window::Window;
@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Drafts,
     /// Other colours.
     Theme(ThemeName),
+    /// Clicks, or the terminal's own selection.
+    Mouse(bool),
     /// Leave the screen and print what is on it.
     Print,
     /// Quit.
@@ -151,6 +153,17 @@ impl Palette {
         Said::Stay
     }
 
+    /// Goes to, or does, the line that was clicked.
+    pub(crate) fn clicked(&mut self, point: Point) -> Said {
+        match self.window.moved(Action::Point(point), self.cursor, self.shown.len()) {
+            Some(at) => {
+                self.cursor = at;
+                self.run()
+            }
+            None => Said::Stay,
+        }
+    }
+
     fn step(&mut self, action: Action) {
         self.cursor = self.window.moved(action, self.cursor, self.shown.len()).unwrap_or(self.cursor);
     }
@@ -201,7 +214,7 @@ impl Palette {
             text::put(buf, rest, (rest.x + 2, rest.y), told, usize::from(rest.width), look.ink(Ink::Faint));
         }
         let height = usize::from(rest.height);
-        let top = self.window.fit(height, self.cursor, self.shown.len());
+        let top = self.window.fit(look.frame, rest, self.cursor, self.shown.len());
         for (line, (number, index)) in self.shown.iter().enumerate().skip(top).take(height).enumerate() {
             let y = rest.y + u16::try_from(line).expect("it is below the height of the area");
             view_find(look, Rect { y, height: 1, ..rest }, buf, &self.finds[*index], number == self.cursor);
