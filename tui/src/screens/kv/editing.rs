@@ -22,7 +22,7 @@ impl Kv {
     /// `e`: the value with the cursor, or the draft that was kept of it.
     pub(super) fn begin_edit(&mut self, cx: &mut Context<'_>) {
         let Some(here) = self.value.here() else { return };
-        let mut edit = Edit::new(here.target.clone(), Some(here.entry.version), here.entry.expires_at, &here.raw);
+        let mut edit = Edit::new(here.target.clone(), Some(here.entry.version), here.entry.expires_at(), &here.raw);
         // Whoever read in it goes on where they were.
         let (line, column) = here.reader.place();
         edit.editor.goto(line, column);
@@ -165,7 +165,7 @@ impl Kv {
                 let path = crate::path::ApiPath::of_app(app, &["kv", collection, key]);
                 change.undone_by(format!("{collection}/{key} is gone again"), crate::app::Request::delete(path))
             }
-            (_, Some(here)) => match store(target, here.raw.clone(), here.entry.expires_at, now) {
+            (_, Some(here)) => match store(target, here.raw.clone(), here.entry.expires_at(), now) {
                 Some(request) => change.undone_by(undone, request),
                 None => change,
             },
@@ -260,7 +260,7 @@ impl Kv {
     pub(super) fn edit_outside(&mut self, cx: &mut Context<'_>) {
         if self.edit.is_none() {
             let Some(here) = self.value.here() else { return };
-            let edit = Edit::new(here.target.clone(), Some(here.entry.version), here.entry.expires_at, &here.raw);
+            let edit = Edit::new(here.target.clone(), Some(here.entry.version), here.entry.expires_at(), &here.raw);
             self.take_up(edit, cx);
         }
         let Some(edit) = &mut self.edit else { return };

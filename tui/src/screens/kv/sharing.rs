@@ -89,7 +89,7 @@ impl Kv {
             "key": key,
             "version": entry.version,
             "updated_at": rfc3339(entry.updated_at),
-            "expires_at": entry.expires_at.map(rfc3339),
+            "expires_at": entry.expires_at().map(rfc3339),
             "bytes": bytes,
         });
         let mut text = String::new();
@@ -99,7 +99,7 @@ impl Kv {
             ("key", key.clone()),
             ("version", entry.version.to_string()),
             ("updated at", rfc3339(entry.updated_at)),
-            ("expires at", entry.expires_at.map_or_else(|| "never".to_owned(), rfc3339)),
+            ("expires at", entry.expires_at().map_or_else(|| "never".to_owned(), rfc3339)),
             ("size", bytes.map_or_else(|| "not read yet".to_owned(), |bytes| format!("{bytes} bytes as stored"))),
         ] {
             text += &format!("{name:<12}{value}\n");

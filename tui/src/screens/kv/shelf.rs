@@ -6,6 +6,7 @@ use picloud_model::problem::Problem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::BTreeSet;
+use std::num::NonZeroI64;
 
 /// An entry as a list answers it; the value only where it was asked for.
 #[derive(Debug, Deserialize)]
@@ -33,8 +34,15 @@ pub(super) struct Entry {
     pub(super) version: i64,
     /// When it was last set.
     pub(super) updated_at: i64,
+    /// When it ceases to be there: half as large as with a number that may be 0, which is none.
+    expires_at: Option<NonZeroI64>,
+}
+
+impl Entry {
     /// When it ceases to be there.
-    pub(super) expires_at: Option<i64>,
+    pub(super) fn expires_at(&self) -> Option<i64> {
+        self.expires_at.map(NonZeroI64::get)
+    }
 }
 
 impl From<&Listed> for Entry {
@@ -43,7 +51,7 @@ impl From<&Listed> for Entry {
             key: listed.key.as_str().into(),
             version: listed.version,
             updated_at: listed.updated_at,
-            expires_at: listed.expires_at,
+            expires_at: listed.expires_at.and_then(NonZeroI64::new),
         }
     }
 }

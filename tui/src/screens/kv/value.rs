@@ -165,7 +165,7 @@ fn known(entry: &Entry, bytes: usize, now: i64) -> String {
         "now" => "now".to_owned(),
         age => format!("{age} ago"),
     };
-    let ends = entry.expires_at.map(|at| match text::age(now, at).strip_prefix('+') {
+    let ends = entry.expires_at().map(|at| match text::age(now, at).strip_prefix('+') {
         Some(wait) => format!("  gone in {wait}"),
         None => "  gone by now".to_owned(),
     });

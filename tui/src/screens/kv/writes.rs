@@ -75,7 +75,7 @@ impl Kv {
         let change = delete_one(target, entry.version);
         // With its value here, it can be put back; only where nobody stored another one meanwhile.
         let before =
-            self.raw_of(target).and_then(|raw| store(target, raw.to_owned(), entry.expires_at, cx.now.unix_ms));
+            self.raw_of(target).and_then(|raw| store(target, raw.to_owned(), entry.expires_at(), cx.now.unix_ms));
         let question = match &before {
             Some(_) => format!("delete {collection}/{key}; u puts it back"),
             None => format!("delete {collection}/{key}: its value is gone for good"),
