@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 /// Program, Debian package that has it, and the reason.
 pub(crate) const TOOLS: &[(&str, &str, &str)] = &[
+    ("arch-test", "arch-test", "tells mmdebstrap that arm64 programs run here"),
     ("debugfs", "e2fsprogs", "makes the root partition, and reads files out of it"),
     ("genimage", "genimage", "puts the partitions into one image"),
     ("mcopy", "mtools", "fills the boot partition, and reads it"),
