@@ -175,6 +175,8 @@ pub enum NeedKind {
     StoreFull,
     /// The history's file is damaged: nothing is kept of runs.
     HistoryDamaged,
+    /// The last backup into the repository failed.
+    BackupFailed,
     /// A machine asks to be let in.
     NodeWaiting,
     /// A node is away for a day or more.
@@ -191,6 +193,8 @@ pub enum NeedKind {
     DeadLetters,
     /// A certificate that ends soon, and should have been renewed.
     CertificateEnding,
+    /// The newest backup in the repository is three days old or older.
+    BackupOld,
 }
 
 impl NeedKind {
@@ -199,6 +203,7 @@ impl NeedKind {
         match self {
             Self::StoreFull => "store_full",
             Self::HistoryDamaged => "history_damaged",
+            Self::BackupFailed => "backup_failed",
             Self::NodeWaiting => "node_waiting",
             Self::NodeLost => "node_lost",
             Self::NodeAway => "node_away",
@@ -207,6 +212,7 @@ impl NeedKind {
             Self::Failing => "failing",
             Self::DeadLetters => "dead_letters",
             Self::CertificateEnding => "certificate_ending",
+            Self::BackupOld => "backup_old",
         }
     }
 }
@@ -219,7 +225,8 @@ pub struct Need {
     /// In which app, where it is about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub app: Option<String>,
-    /// What it is about: the node's id, the script, the trigger (empty for letters of no trigger), the folder.
+    /// What it is about: the node's id, the script, the trigger (empty for letters of no trigger), the folder,
+    /// the repository.
     pub target: String,
     /// How many: dead letters, failed runs, crashes; 1 where it is one thing.
     pub count: u64,
@@ -240,7 +247,7 @@ mod tests {
         for cause in RunCause::ALL {
             assert_eq!(serde_json::json!(cause), cause.as_str());
         }
-        for kind in [NeedKind::StoreFull, NeedKind::NodeWaiting, NeedKind::DeadLetters, NeedKind::CertificateEnding] {
+        for kind in [NeedKind::StoreFull, NeedKind::BackupFailed, NeedKind::DeadLetters, NeedKind::BackupOld] {
             assert_eq!(serde_json::json!(kind), kind.as_str());
         }
     }

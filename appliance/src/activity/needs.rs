@@ -4,6 +4,7 @@ use super::Live;
 use super::recent::first_line;
 use crate::appliance::Appliance;
 use crate::registry::Registry;
+use crate::repository::Outcomes;
 use picloud_model::activity::{Need, NeedKind};
 use picloud_model::clock::UnixMs;
 use picloud_model::ids::AppId;
@@ -21,6 +22,8 @@ const FAILING_RUNS_MIN: u64 = 3;
 const TRIGGERS_MAX: u32 = 100;
 /// The disk is nearly full where it has less left than this.
 const DISK_LEFT_BYTES_MIN: u64 = 64 * 1024 * 1024;
+/// A timer makes a backup a day; three days without are no accident.
+const BACKUP_OLD_MS: i64 = 3 * 24 * 60 * 60 * 1_000;
 /// Of a fingerprint: its first four groups.
 const FINGERPRINT_CHARS: usize = 19;
 
@@ -33,7 +36,12 @@ pub(super) fn is_of_memory(kind: NeedKind) -> bool {
         | NeedKind::CertificateEnding
         | NeedKind::Quarantined
         | NeedKind::Failing => true,
-        NeedKind::StoreFull | NeedKind::HistoryDamaged | NeedKind::TriggerPaused | NeedKind::DeadLetters => false,
+        NeedKind::StoreFull
+        | NeedKind::HistoryDamaged
+        | NeedKind::BackupFailed
+        | NeedKind::BackupOld
+        | NeedKind::TriggerPaused
+        | NeedKind::DeadLetters => false,
     }
 }
 
@@ -114,7 +122,8 @@ pub(super) async fn of_store(appliance: &Appliance) -> Vec<Need> {
     let letters = or_none(letters).into_iter().filter_map(|of| Some(of_letters(name(of.app)?, &of)));
     let paused = or_none(paused).into_iter().filter_map(|of| Some(of_paused(name(of.app)?, of)));
     let disk = of_disk(appliance.data_dir(), appliance.store_kind() == "sqlite");
-    disk.into_iter().chain(letters).chain(paused).collect()
+    let backup = of_backups(Outcomes::read(appliance.data_dir()), appliance.clock.now_ms());
+    disk.into_iter().chain(backup).chain(letters).chain(paused).collect()
 }
 
 fn or_none<T>(read: Result<Vec<T>, StoreError>) -> Vec<T> {
@@ -159,9 +168,22 @@ fn of_disk(data_dir: &Path, has_history: bool) -> Vec<Need> {
     needs
 }
 
+/// Of backups into the repository. Nobody is told to make some who never did: that is `doctor`'s to say.
+fn of_backups(Outcomes { success, failure }: Outcomes, now: UnixMs) -> Option<Need> {
+    if let Some(failure) = failure {
+        let why = failure.error.as_deref().map(first_line).unwrap_or_default();
+        let text = format!("the last backup failed: {why}");
+        return Some(Need { at: Some(failure.at), ..need(NeedKind::BackupFailed, failure.repository, text) });
+    }
+    let old = success.filter(|success| now - success.at >= BACKUP_OLD_MS)?;
+    let text = "the newest backup is older than three days: is the timer picloud-backup on?";
+    Some(Need { at: Some(old.at), ..need(NeedKind::BackupOld, old.repository, text) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::repository::Outcome;
     use picloud_model::node::LOST_AFTER_MS;
     use serde_json::json;
 
@@ -213,5 +235,36 @@ mod tests {
         assert!(!kinds(true).contains(&NeedKind::HistoryDamaged));
         std::fs::write(data.path().join("history.damaged"), "").unwrap();
         assert!(kinds(true).contains(&NeedKind::HistoryDamaged) && !kinds(false).contains(&NeedKind::HistoryDamaged));
+    }
+
+    #[test]
+    fn a_backup_that_failed_is_told_of_and_one_that_is_old_and_none_that_never_was() {
+        let outcome = |at, error: Option<&str>| {
+            let error = error.map(str::to_owned);
+            Some(Outcome {
+                at,
+                ok: error.is_none(),
+                repository: "sftp:nas:/pi".to_owned(),
+                error,
+                ..Outcome::default()
+            })
+        };
+        let told = |success, failure, now| {
+            of_backups(Outcomes { success, failure }, now).map(|need| (need.kind, need.at, need.text))
+        };
+        assert_eq!(told(None, None, BACKUP_OLD_MS), None);
+        assert_eq!(told(outcome(7, None), None, BACKUP_OLD_MS + 6), None);
+        assert_eq!(
+            told(outcome(7, None), None, BACKUP_OLD_MS + 7),
+            Some((
+                NeedKind::BackupOld,
+                Some(7),
+                "the newest backup is older than three days: is the timer picloud-backup on?".to_owned()
+            ))
+        );
+        assert_eq!(
+            told(outcome(7, None), outcome(8, Some("nobody answers at nas\nhint: …")), 9),
+            Some((NeedKind::BackupFailed, Some(8), "the last backup failed: nobody answers at nas".to_owned()))
+        );
     }
 }

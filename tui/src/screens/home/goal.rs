@@ -25,7 +25,9 @@ pub(super) fn of_need(need: &Need, activity: &Activity) -> Goal {
         }
         NeedKind::Quarantined | NeedKind::Failing => of_app(ScreenId::Scripts),
         NeedKind::TriggerPaused | NeedKind::DeadLetters => of_app(ScreenId::Triggers),
-        NeedKind::StoreFull | NeedKind::HistoryDamaged => Place::of(ScreenId::Settings).thing("backups"),
+        NeedKind::StoreFull | NeedKind::HistoryDamaged | NeedKind::BackupFailed | NeedKind::BackupOld => {
+            Place::of(ScreenId::Settings).thing("backups")
+        }
     })
 }
 

@@ -138,6 +138,7 @@ pub(super) fn about(need: &Need) -> String {
         (Some(app), _) => format!("{app}/{}", need.target),
         (None, NeedKind::StoreFull) => "the disk".to_owned(),
         (None, NeedKind::HistoryDamaged) => "the history".to_owned(),
+        (None, NeedKind::BackupFailed | NeedKind::BackupOld) => "the backup".to_owned(),
         // The text begins with the machine's name.
         (None, _) => need.text.split(' ').next().unwrap_or_default().to_owned(),
     }

@@ -63,6 +63,7 @@ fn full() -> Value {
             need("quarantined", Some("blog"), "feed", "took its worker down 3 times, and is not run any more"),
             need("dead_letters", Some("home"), "door", "3 dead letters, the last: timeout 5 s"),
             need("dead_letters", Some("home"), "", "3 dead letters, the last: no script of that name any more"),
+            need("backup_failed", None, "/mnt/disk", "the last backup failed: the disk is not there"),
             need("certificate_ending", None, "1", "pi-09 has a certificate that ends soon: it renews it by itself once it is connected"),
             need("store_full", None, "/var/lib/picloud", "12 MiB are left on the disk: nothing can be written once it is full"),
         ],
@@ -140,10 +141,11 @@ fn enter_leads_to_where_something_can_be_done() {
         (1, place(ScreenId::Scripts, "blog", "feed")),
         (2, place(ScreenId::Triggers, "home", "door")),
         (3, Place::of(ScreenId::Triggers).app("home")),
-        (5, Place::of(ScreenId::Settings).thing("backups")),
-        (6, Place::of(ScreenId::Nodes).thing("pi-06")),
-        (11, Place::of(ScreenId::Nodes)),
-        (12, place(ScreenId::Runs, "blog", "01976f2c-0d3c-7c8e-a2b1-000000000009")),
+        (4, Place::of(ScreenId::Settings).thing("backups")),
+        (6, Place::of(ScreenId::Settings).thing("backups")),
+        (7, Place::of(ScreenId::Nodes).thing("pi-06")),
+        (12, Place::of(ScreenId::Nodes)),
+        (13, place(ScreenId::Runs, "blog", "01976f2c-0d3c-7c8e-a2b1-000000000009")),
     ];
     let activity: picloud_model::activity::Activity = serde_json::from_value(full()).unwrap();
     let items = super::items::all(&activity, &activity.recent, usize::MAX);

@@ -4,8 +4,9 @@ use super::page::Page;
 use crate::app::{Answered, Context, Facts, Offer, Request, Slot};
 use crate::keymap::Action;
 use crate::path::ApiPath;
+use crate::theme::Ink;
 use crate::widgets::form::{Field, Form, Values};
-use crate::widgets::list::{Column, List, Row};
+use crate::widgets::list::{Cel, Column, List, Row, inked};
 use crate::widgets::state::State;
 use crate::widgets::text;
 use http::Method;
@@ -16,13 +17,14 @@ use serde_json::Value;
 
 /// The list, and the form.
 const BACKUPS: &str = "backups";
+/// What is told of: archives that were taken, backups into the repository that were verified or failed, and restores.
+const ACTIONS: &str = "backup.";
 /// The archive on its way.
 const ARCHIVE: &str = "backup";
 /// Backups that are told of.
 const TOLD_MAX: u32 = 50;
 
-static COLUMNS: [Column; 4] =
-    [Column::new("taken", 11), Column::new("by", 16), Column::new("from", 18).spare(1), Column::rest("outcome")];
+static COLUMNS: [Column; 3] = [Column::new("when", 11), Column::new("outcome", 30), Column::rest("to")];
 
 /// The page.
 #[derive(Debug)]
@@ -63,7 +65,7 @@ impl Page for Backups {
 
     fn load(&mut self, cx: &mut Context<'_>) {
         self.state.begin();
-        cx.load(BACKUPS, ApiPath::new(&["audit"]).query("action", Some("backup.take")).query("limit", Some(TOLD_MAX)));
+        cx.load(BACKUPS, ApiPath::new(&["audit"]).query("action", Some(ACTIONS)).query("limit", Some(TOLD_MAX)));
     }
 
     fn left(&mut self) {
@@ -76,20 +78,16 @@ impl Page for Backups {
         }
         let Some(page) = self.state.take::<Items<AuditEntry>>(cx.now, answered) else { return true };
         let row = |entry: &AuditEntry| {
-            let cells = vec![
-                text::moment(cx.now.unix_ms, entry.at, &cx.facts.zone).into(),
-                entry.who.name.clone().into(),
-                entry.from.clone().into(),
-                entry.outcome.as_str().into(),
-            ];
-            Row::new(entry.seq.to_string(), cells)
+            let (to, outcome) = told(entry);
+            let when = text::moment(cx.now.unix_ms, entry.at, &cx.facts.zone);
+            Row::new(entry.seq.to_string(), vec![when.into(), outcome, to.into()])
         };
         self.list.set(page.items.iter().map(row).collect());
         true
     }
 
     fn watched(&mut self, entry: &AuditEntry, cx: &mut Context<'_>) {
-        if entry.action == "backup.take" {
+        if entry.action.starts_with(ACTIONS) {
             self.load(cx);
         }
     }
@@ -147,5 +145,20 @@ impl Page for Backups {
             cx.say(format!("the backup is in {}: {size}", told["path"].as_str().unwrap_or_default()));
             self.load(cx);
         }
+    }
+}
+
+/// Where a backup went, and what came of it.
+fn told(entry: &AuditEntry) -> (String, Cel) {
+    let after = |name: &str| entry.after.as_ref().map_or(&Value::Null, |after| &after[name]);
+    let word = |name: &str| after(name).as_str().unwrap_or_default();
+    match entry.action.as_str() {
+        "backup.verified" => {
+            let size = text::bytes(after("size_bytes").as_u64().unwrap_or(0));
+            (word("repository").to_owned(), inked(Ink::Good, format!("verified, {size}")))
+        }
+        "backup.failed" => (word("repository").to_owned(), inked(Ink::Bad, word("error"))),
+        "backup.restore" => ("from a backup".to_owned(), inked(Ink::Plain, "restored")),
+        _ => ("a file".to_owned(), inked(Ink::Plain, entry.outcome.as_str())),
     }
 }

@@ -221,6 +221,25 @@ fn a_backup_is_received_into_a_file_and_can_be_cancelled() {
     assert!(effects.iter().any(|effect| matches!(effect, Effect::Stop { .. })));
 }
 
+#[test]
+fn backups_say_where_they_went_and_what_came_of_them() {
+    let mut bench = at("backups");
+    let of = |seq, action, after: Value| {
+        let mut entry = entry(seq, action, "done");
+        entry["after"] = after;
+        entry
+    };
+    let place = "sftp:pi@nas:/backups/pi";
+    let entries = [
+        of(9, "backup.failed", json!({"repository": place, "error": "nas does not answer: no route to host"})),
+        of(8, "backup.verified", json!({"repository": place, "size_bytes": 12_000_000})),
+        of(7, "backup.take", json!({"files": 3})),
+        of(6, "backup.restore", json!({})),
+    ];
+    bench.answer("/audit?action=backup.&", &page(&entries));
+    insta::assert_snapshot!("settings_backups", bench.text());
+}
+
 fn entry(seq: i64, action: &str, outcome: &str) -> Value {
     json!({"seq": seq, "at": AT, "who": {"kind": "key", "name": "ci"}, "from": "192.0.2.9", "action": action,
         "app": "kitchen", "target": "hello", "outcome": outcome, "before": {"version": 3, "kind": "endpoint"},
