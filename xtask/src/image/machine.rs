@@ -121,7 +121,8 @@ impl Card {
                 "-device",
                 "virtio-blk-pci,drive=d0",
                 "-device",
-                "virtio-net-pci,netdev=n0",
+                // It starts from the card: no ROM to start from the network, which is a package of its own.
+                "virtio-net-pci,netdev=n0,romfile=",
                 "-device",
                 "virtio-rng-pci",
             ])
