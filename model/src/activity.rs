@@ -167,6 +167,9 @@ pub struct RunGlance {
     pub error: Option<String>,
 }
 
+/// A backup that is older: a timer makes one a day, and three days without are no accident.
+pub const BACKUP_OLD_MS: i64 = 3 * 24 * 60 * 60 * 1_000;
+
 /// What kind of thing needs a person; the gravest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]

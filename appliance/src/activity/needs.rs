@@ -5,7 +5,7 @@ use super::recent::first_line;
 use crate::appliance::Appliance;
 use crate::registry::Registry;
 use crate::repository::Outcomes;
-use picloud_model::activity::{Need, NeedKind};
+use picloud_model::activity::{BACKUP_OLD_MS, Need, NeedKind};
 use picloud_model::clock::UnixMs;
 use picloud_model::ids::AppId;
 use picloud_model::node::{Node, NodeState};
@@ -22,8 +22,6 @@ const FAILING_RUNS_MIN: u64 = 3;
 const TRIGGERS_MAX: u32 = 100;
 /// The disk is nearly full where it has less left than this.
 const DISK_LEFT_BYTES_MIN: u64 = 64 * 1024 * 1024;
-/// A timer makes a backup a day; three days without are no accident.
-const BACKUP_OLD_MS: i64 = 3 * 24 * 60 * 60 * 1_000;
 /// Of a fingerprint: its first four groups.
 const FINGERPRINT_CHARS: usize = 19;
 

@@ -94,7 +94,7 @@ pub(crate) struct App {
     is_dirty: bool,
     /// The frame that is drawn next; the one before is shown.
     frame: u64,
-    /// Where the mouse was pressed last, and when.
+    /// Where something was clicked last, and when.
     last_click: Option<((u16, u16), u64)>,
 }
 

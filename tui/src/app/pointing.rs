@@ -1,11 +1,8 @@
 //! The mouse, where `:mouse on` asked for it: a click is the key that would have led there, and nothing that a key could
 //! not do. Questions and forms take none: what loses something is never one slip of the hand away.
 
-use super::layers::picker::chosen;
-use super::layers::{Layer, Said};
 use super::{App, Effect, ScreenId};
 use crate::keymap::{Action, Point};
-use crate::widgets::picker::Picker;
 use crate::widgets::text;
 use ratatui::layout::Rect;
 
@@ -25,9 +22,10 @@ impl App {
         if self.is_too_small() {
             return;
         }
+        self.messages.seen();
+        (self.was_ending, self.is_ending) = (false, false);
         let point = Point { at, frame: self.frame.saturating_sub(1) };
-        let is_twice = self.last_click.is_some_and(|(before, ms)| before == at && self.now.mono_ms < ms + TWICE_MS);
-        self.last_click = (!is_twice).then_some((at, self.now.mono_ms));
+        let before = self.last_click.take();
         if let Some(layer) = self.layers.last_mut() {
             let said = layer.clicked(point);
             return self.said(said, effects);
@@ -39,27 +37,30 @@ impl App {
         if self.screens.get(self.at).is_typing() {
             return;
         }
-        self.messages.seen();
-        if is_twice {
+        if before.is_some_and(|(before, ms)| before == at && self.now.mono_ms < ms + TWICE_MS) {
             return self.act(Action::Open, effects);
         }
-        self.point(Action::Point(point), effects);
+        if self.point(Action::Point(point), effects) {
+            self.last_click = Some((at, self.now.mono_ms));
+        }
     }
 
     /// The pane that has it takes it, and the focus.
-    fn point(&mut self, action: Action, effects: &mut Vec<Effect>) {
-        let others = self.screens.get(self.at).panes().saturating_sub(1);
+    fn point(&mut self, action: Action, effects: &mut Vec<Effect>) -> bool {
+        // Of a zoomed screen only the pane with the focus is drawn.
+        let others = if self.is_zoomed { 0 } else { self.screens.get(self.at).panes().saturating_sub(1) };
         for number in 0..=others {
             if number > 0 {
                 self.ask_screen(Action::NextPane, effects);
             }
             if self.ask_screen(action, effects) {
-                return;
+                return true;
             }
         }
         for _ in 0..others {
             self.ask_screen(Action::PreviousPane, effects);
         }
+        false
     }
 
     fn ask_screen(&mut self, action: Action, effects: &mut Vec<Effect>) -> bool {
@@ -82,20 +83,4 @@ impl App {
 fn stop_at((from, shown): (u16, &str), screen: ScreenId) -> Stop {
     let width = u16::try_from(text::width(shown)).unwrap_or(u16::MAX);
     Stop { from, to: from.saturating_add(width), action: Action::Go(screen) }
-}
-
-impl Layer {
-    /// A click: on a list it chooses, on anything else it does nothing.
-    fn clicked(&mut self, point: Point) -> Said {
-        match self {
-            Self::Picker { picker, .. } => picker_clicked(picker, point),
-            Self::Menu(menu) => menu.clicked(point),
-            Self::Palette(palette) => palette.clicked(point),
-            _ => Said::Stay,
-        }
-    }
-}
-
-fn picker_clicked(picker: &mut Picker, point: Point) -> Said {
-    if picker.point(point) { chosen(picker) } else { Said::Stay }
 }

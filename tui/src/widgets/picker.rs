@@ -80,9 +80,7 @@ impl Picker {
 
     /// Goes to the line that was clicked; answers whether one was.
     pub(crate) fn point(&mut self, point: Point) -> bool {
-        let found = self.window.moved(Action::Point(point), self.cursor, self.shown.len());
-        self.cursor = found.unwrap_or(self.cursor);
-        found.is_some()
+        self.window.point(point, &mut self.cursor, self.shown.len())
     }
 
     fn step(&mut self, action: Action) {

@@ -72,6 +72,13 @@ impl Window {
         })
     }
 
+    /// Puts the cursor on the line that was clicked; answers whether one was.
+    pub(crate) fn point(&self, point: Point, cursor: &mut usize, count: usize) -> bool {
+        let found = self.moved(Action::Point(point), *cursor, count);
+        *cursor = found.unwrap_or(*cursor);
+        found.is_some()
+    }
+
     fn line_at(&self, Point { at, frame }: Point) -> Option<usize> {
         let (area, since) = self.drawn.get();
         let is_here = since == frame && area.contains(Position::from(at));

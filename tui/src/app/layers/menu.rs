@@ -119,14 +119,9 @@ impl Menu {
     }
 
     /// Runs the line that was clicked.
-    pub(crate) fn clicked(&mut self, point: Point) -> Said {
-        match self.window.moved(Action::Point(point), self.cursor, self.shown.len()) {
-            Some(at) => {
-                self.cursor = at;
-                self.run_selected()
-            }
-            None => Said::Stay,
-        }
+    pub(super) fn clicked(&mut self, point: Point) -> Said {
+        let is_hit = self.window.point(point, &mut self.cursor, self.shown.len());
+        if is_hit { self.run_selected() } else { Said::Stay }
     }
 
     fn filter_typed(&mut self, key: Key) -> Said {

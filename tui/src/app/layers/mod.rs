@@ -10,7 +10,7 @@ pub(crate) mod reader;
 
 use super::change::Change;
 use super::{Key, Place, ScreenId};
-use crate::keymap::Action;
+use crate::keymap::{Action, Point};
 use crate::theme::Look;
 use crate::widgets::form::{Form, Values};
 use crate::widgets::picker::Picker;
@@ -75,6 +75,16 @@ impl Layer {
             Self::Menu(menu) => menu.typed(key),
             Self::Palette(palette) => palette.typed(key),
             Self::Prompt(prompt) => prompt.typed(key),
+        }
+    }
+
+    /// Takes a click: a list chooses what it is on, all else takes none.
+    pub(super) fn clicked(&mut self, point: Point) -> Said {
+        match self {
+            Self::Picker { picker, .. } => picker::clicked(picker, point),
+            Self::Menu(menu) => menu.clicked(point),
+            Self::Palette(palette) => palette.clicked(point),
+            _ => Said::Stay,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::Said;
 use crate::app::Key;
+use crate::keymap::Point;
 use crate::widgets::picker::Picker;
 
 /// Takes a key.
@@ -16,8 +17,13 @@ pub(super) fn typed(picker: &mut Picker, key: Key) -> Said {
     }
 }
 
+/// The line that was clicked is chosen.
+pub(super) fn clicked(picker: &mut Picker, point: Point) -> Said {
+    if picker.point(point) { chosen(picker) } else { Said::Stay }
+}
+
 /// What has the cursor is chosen, or says why it cannot be.
-pub(crate) fn chosen(picker: &Picker) -> Said {
+fn chosen(picker: &Picker) -> Said {
     match picker.selected() {
         Some(item) => match &item.refused {
             Some(why) => Said::Told(format!("{}: {why}", item.label)),

@@ -1,5 +1,6 @@
 //! The mouse, where it is asked for: clicks do what keys do, and no more than that.
 
+use crate::app::layers::Layer;
 use crate::app::testing::{Bench, filled, settle};
 use crate::app::{Effect, Key, Msg, ScreenId};
 
@@ -29,6 +30,7 @@ fn place(bench: &mut Bench, wanted: &str) -> (u16, u16) {
 
 #[test]
 fn a_click_puts_the_cursor_on_a_line_of_every_screen() {
+    let mut short = Vec::new();
     for screen in ScreenId::ALL {
         let mut bench = filled(*screen);
         if *screen == ScreenId::Runs {
@@ -42,6 +44,7 @@ fn a_click_puts_the_cursor_on_a_line_of_every_screen() {
         let below = cursors(&mut bench)[0];
         bench.keys(&[Key::Up]);
         if before == below {
+            short.push(*screen);
             continue;
         }
         bench.pass(1000);
@@ -55,6 +58,7 @@ fn a_click_puts_the_cursor_on_a_line_of_every_screen() {
         click(&mut bench, (70, 1));
         assert_eq!(bench.text(), shown, "{screen:?}");
     }
+    assert_eq!(short, [ScreenId::Runs], "of these there is but one line to click on");
 }
 
 #[test]
@@ -84,10 +88,14 @@ fn a_second_click_opens_screens_and_keys_can_be_clicked_and_panes_get_the_focus(
 
 #[test]
 fn menus_run_what_is_clicked_and_questions_take_no_click() {
-    let mut bench = super::toy::bench();
-    bench.keys(&[Key::Char('?')]);
-    let at = place(&mut bench, "Nodes");
+    let mut bench = filled(ScreenId::Apps);
+    bench.keys(&[Key::Char('a')]);
+    let at = place(&mut bench, "what it holds");
     click(&mut bench, at);
+    assert!(matches!(bench.app.layers.last(), Some(Layer::Picker { .. })), "{}", bench.text());
+    let at = place(&mut bench, "secrets");
+    click(&mut bench, at);
+    assert_eq!((bench.app.at(), bench.app.layers.len()), (ScreenId::Settings, 0), "{}", bench.text());
     let mut bench = super::toy::bench();
     bench.keys(&[Key::Char('D')]);
     let question = bench.text();

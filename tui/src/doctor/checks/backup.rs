@@ -2,8 +2,9 @@
 
 use crate::doctor::asked::{Backup, Backups};
 use crate::doctor::block::mount_of;
-use crate::doctor::words::{DAY_S, span};
+use crate::doctor::words::span;
 use crate::doctor::{About, Case, Check, Finding};
+use picloud_model::activity::BACKUP_OLD_MS;
 
 pub(super) const CHECK: Check =
     Check { name: "backup", title: "Backup", about: About::Appliance, look, ..Check::PLAIN };
@@ -11,8 +12,6 @@ pub(super) const CHECK: Check =
 /// When a backup last went well, and when one last failed, in seconds since 1970.
 const LAST_SUCCESS: &str = "picloud_backup_last_success_timestamp_seconds";
 const LAST_FAILURE: &str = "picloud_backup_last_failure_timestamp_seconds";
-/// A timer makes one a day; three days without are no accident.
-const OLD_S: i64 = 3 * DAY_S;
 
 const MAKE: &str = "`sudo -u picloud picloud-appliance repository backup`, or one file: `picloud backup FILE`";
 const LOG: &str = "see why: `journalctl -u picloud-backup -n 50`";
@@ -64,7 +63,7 @@ fn look(case: &Case) -> Finding {
         Some(failed_s) if failed_s > last_s => {
             Finding::warning(format!("the last backup failed{why}; {told}"), LOG).cure(MAKE)
         }
-        _ if age_s > OLD_S => {
+        _ if age_s > BACKUP_OLD_MS / 1_000 => {
             Finding::warning(told, "is the timer on? `systemctl status picloud-backup.timer`").cure(MAKE)
         }
         _ => Finding::ok(told),

@@ -154,14 +154,9 @@ impl Palette {
     }
 
     /// Goes to, or does, the line that was clicked.
-    pub(crate) fn clicked(&mut self, point: Point) -> Said {
-        match self.window.moved(Action::Point(point), self.cursor, self.shown.len()) {
-            Some(at) => {
-                self.cursor = at;
-                self.run()
-            }
-            None => Said::Stay,
-        }
+    pub(super) fn clicked(&mut self, point: Point) -> Said {
+        let is_hit = self.window.point(point, &mut self.cursor, self.shown.len());
+        if is_hit { self.run() } else { Said::Stay }
     }
 
     fn step(&mut self, action: Action) {
