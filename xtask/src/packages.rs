@@ -23,6 +23,7 @@ pub(crate) const NEEDED: &[(&str, &str)] = &[
     ("openssh-server", "lets them in, and runs the terminal UI in the place of a shell"),
     ("passwd", "makes the account of a machine that starts for the first time"),
     ("postgresql", "the server that tests of the shared store start for themselves"),
+    ("python3-swift", "OpenStack Swift: a bucket that backups go to"),
     ("python3-venv", "a place for schemathesis, which tries the admin API"),
     ("restic", "keeps the repository that backups go to"),
     ("strace", "makes the disk fail under a running appliance"),

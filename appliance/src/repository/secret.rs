@@ -17,7 +17,8 @@ const GROUPS: usize = 8;
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 /// What others than the owner may do, in a mode.
 const OTHERS: u32 = 0o077;
-/// Variables that an environment file may set: what S3 asks for, and nothing that would turn restic to something else.
+/// Variables that an environment file may set: what S3 asks for, whom to trust, and nothing that would turn restic to
+/// something else.
 const VARIABLES: &[&str] = &[
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -25,6 +26,7 @@ const VARIABLES: &[&str] = &[
     "AWS_DEFAULT_REGION",
     "AWS_SHARED_CREDENTIALS_FILE",
     "AWS_PROFILE",
+    "SSL_CERT_FILE",
 ];
 
 /// A new password: `h7kqp-…`.

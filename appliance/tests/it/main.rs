@@ -29,6 +29,7 @@ mod migrate_store;
 mod nodes;
 mod postgres;
 mod repository;
+mod repository_bucket;
 mod repository_places;
 mod schedules;
 mod scripts;
