@@ -12,12 +12,12 @@ use std::process::Command;
 use std::time::Duration;
 
 /// From power on to what a story waits for; on a busy machine the emulation is several times slower.
-const BOOT_WAIT: Duration = Duration::from_secs(15 * 60);
+pub(crate) const BOOT_WAIT: Duration = Duration::from_secs(15 * 60);
 const OFF_WAIT: Duration = Duration::from_secs(2 * 60);
 /// As large as a small card: the root has to grow.
 const CARD_GIB: u64 = 4;
-/// The account of the stories, made by cloud-init as Raspberry Pi Imager would have it made.
-const USER: &str = "tester";
+/// The account of the stories, made by cloud-init as Raspberry Pi Imager would have it made, or by us.
+pub(crate) const USER: &str = "tester";
 const USAGE: &str = "usage: cargo xtask image boot STORY [--image FILE]";
 
 /// One story: its name, the image it starts, what it shows, and how.
@@ -48,6 +48,18 @@ pub(crate) const STORIES: &[Story] = &[
         what: "the plug is pulled during the first boot, and the next one completes it",
         run: cut,
     },
+    Story {
+        name: "settings",
+        image: "appliance",
+        what: "name, time zone, account and Wi-Fi come out of picloud.toml alone, and the Wi-Fi finds its network",
+        run: super::settings::applied,
+    },
+    Story {
+        name: "restore",
+        image: "appliance",
+        what: "the backup of a dead appliance comes back with the card, though the plug is pulled twice",
+        run: super::restore::restored,
+    },
     Story { name: "node", image: "node", what: "a node with a join token is let in by itself", run: super::join::node },
     Story {
         name: "plain",
@@ -68,9 +80,14 @@ pub(crate) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// A card with the image and the settings that Raspberry Pi Imager would write.
+    /// A card with the image, and nothing said to it.
+    pub(crate) fn blank_card(&self) -> Result<Card> {
+        Card::flash(&self.image, self.recipe, &self.folder, CARD_GIB)
+    }
+
+    /// The same with the settings that Raspberry Pi Imager would write.
     pub(crate) fn card(&self, host: &str) -> Result<Card> {
-        let card = Card::flash(&self.image, self.recipe, &self.folder, CARD_GIB)?;
+        let card = self.blank_card()?;
         let public = std::fs::read_to_string(self.key.with_extension("pub")).context("read the story's key")?;
         card.write("user-data", &user_data(host, public.trim()))?;
         card.write("meta-data", "instance-id: rpi-imager-1763769600000\n")?;

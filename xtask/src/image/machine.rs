@@ -94,6 +94,11 @@ impl Card {
 
     /// Starts a machine with this card in it.
     pub(crate) fn start(&self) -> Result<Machine<'_>> {
+        self.start_with("")
+    }
+
+    /// The same with more said to its kernel.
+    pub(crate) fn start_with(&self, kernel: &str) -> Result<Machine<'_>> {
         let ports = [free_port()?, free_port()?, free_port()?];
         let forwards: Vec<String> = [80, 8080, 22]
             .iter()
@@ -114,7 +119,7 @@ impl Card {
             .arg("-initrd")
             .arg(self.path("initrd.img"))
             // The last console is the one that the machine's own words go to.
-            .args(["-append", &format!("{} console=ttyAMA0 panic=1", self.command_line)])
+            .args(["-append", &format!("{} console=ttyAMA0 panic=1 {kernel}", self.command_line)])
             .arg("-drive")
             .arg(format!("file={},format=raw,if=none,id=d0,cache=unsafe", self.path("disk.img").display()))
             .args([

@@ -3,6 +3,7 @@
 //! What it consists of is data, in `images/recipe`; this is the order in which it is put together. Nothing is
 //! mounted and no loop device is used. A new kind of image is a `[[variants]]` of the recipe and its folder.
 
+mod appliance;
 mod base;
 mod boot;
 mod build;
@@ -11,7 +12,9 @@ mod join;
 mod machine;
 mod manifest;
 mod recipe;
+mod restore;
 mod sbom;
+mod settings;
 mod tools;
 
 pub(crate) use boot::STORIES;
