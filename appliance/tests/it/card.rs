@@ -3,16 +3,16 @@
 use crate::hello;
 use crate::support::{Appliance, program, serve_command, until};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 use tempfile::tempdir;
 
 /// A folder that looks like a machine, with a card. Its data folder is where `serve_command` has it.
-struct Machine {
+pub(crate) struct Machine {
     root: PathBuf,
 }
 
 impl Machine {
-    fn new(root: &Path, boot_file: &str) -> Self {
+    pub(crate) fn new(root: &Path, boot_file: &str) -> Self {
         let machine = Self { root: root.to_owned() };
         machine.put("boot/picloud.toml", &format!("{boot_file}\n[appliance.settings]\ndata_dir = \"/data\"\n"));
         machine
@@ -36,19 +36,19 @@ impl Machine {
         self.text("var/lib/picloud-first-boot/setup")
     }
 
-    fn first_boot(&self, flags: &[&str]) -> Output {
+    pub(crate) fn first_boot(&self, flags: &[&str]) -> Command {
         let mut command = program();
         command.arg("first-boot").args(flags).arg("--boot").arg(self.root.join("boot")).arg("--root").arg(&self.root);
-        command.output().unwrap()
+        command
     }
 
     fn ok(&self, flags: &[&str]) {
-        let out = self.first_boot(flags);
+        let out = self.first_boot(flags).output().unwrap();
         assert!(out.status.success(), "{flags:?}: {}", String::from_utf8_lossy(&out.stderr));
     }
 
     fn refused(&self, flags: &[&str]) -> String {
-        let out = self.first_boot(flags);
+        let out = self.first_boot(flags).output().unwrap();
         assert_eq!(out.status.code(), Some(1), "{out:?}");
         String::from_utf8(out.stderr).unwrap()
     }

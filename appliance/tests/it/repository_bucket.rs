@@ -1,8 +1,8 @@
 //! A repository in a bucket: of OpenStack Swift, which speaks S3 over TLS, with a certificate of its own.
 
-use crate::hello;
 use crate::repository::{Machine, succeeds};
-use crate::support::Appliance;
+use crate::support::{Appliance, serve_command};
+use crate::{card, hello};
 use nix::sys::signal::Signal;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::OpenOptionsExt;
@@ -12,6 +12,7 @@ use tempfile::{TempDir, tempdir};
 
 /// Of Debian's own Python: another one knows nothing of Debian's packages.
 const PYTHON: &str = "/usr/bin/python3";
+const KEY: &str = "pi:backup";
 const SECRET: &str = "over-the-sea";
 
 /// The server, gone when it is dropped.
@@ -51,7 +52,7 @@ impl Bucket {
         use std::io::Write;
         let path = self.home.path().join(name);
         let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).unwrap();
-        writeln!(file, "AWS_ACCESS_KEY_ID=pi:backup\nAWS_SECRET_ACCESS_KEY=\"{secret}\"").unwrap();
+        writeln!(file, "AWS_ACCESS_KEY_ID={KEY}\nAWS_SECRET_ACCESS_KEY=\"{secret}\"").unwrap();
         if trusts {
             writeln!(file, "SSL_CERT_FILE={}", self.home.path().join("certificate.pem").display()).unwrap();
         }
@@ -89,6 +90,24 @@ fn a_machine_comes_back_out_of_a_bucket_and_old_backups_are_dropped_there() {
     with_keys(new.restore(&old, &[]));
     let restored = Appliance::serve(&new.folder);
     assert_eq!(restored.get("/kitchen").text(), "kept");
+    drop(restored);
+
+    // A card brings the keys of the bucket, and they are gone from it afterwards.
+    let root = home.path().join("card");
+    let password = std::fs::read_to_string(old.data().join("backup.password")).unwrap();
+    let card = card::Machine::new(
+        &root,
+        &format!(
+            "[restore]\nrepository = \"{}\"\npassword = \"{}\"\ns3_access_key = \"{KEY}\"\ns3_secret_key = \"{SECRET}\"\n",
+            place.display(),
+            password.trim()
+        ),
+    );
+    succeeds(&mut card.first_boot(&[]));
+    let trust = bucket.home.path().join("certificate.pem");
+    succeeds(card.first_boot(&["--restore"]).env("SSL_CERT_FILE", trust));
+    assert!(!std::fs::read_to_string(root.join("boot/picloud.toml")).unwrap().contains(SECRET));
+    assert_eq!(Appliance::start(serve_command(&root)).get("/kitchen").text(), "kept");
 }
 
 #[test]
