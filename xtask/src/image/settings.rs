@@ -44,7 +44,7 @@ pub(crate) fn applied(place: &Place<'_>) -> Result<()> {
         ("the name", "hostname", "garage"),
         ("the time zone", "readlink /etc/localtime", "/usr/share/zoneinfo/Europe/Berlin"),
         ("the account", "sudo -n id -u", "0"),
-        ("the settings", "sudo grep -c info /etc/picloud/appliance.toml", "1"),
+        ("the settings", "sudo grep -c '^log = ' /etc/picloud/appliance.toml", "1"),
     ] {
         let found = place.ssh(&machine, command)?;
         ensure!(found.trim() == wanted, "{what}: `{command}` says `{}`, and not `{wanted}`", found.trim());
