@@ -16,6 +16,7 @@ mod check;
 mod error;
 mod glance;
 mod held;
+mod hints;
 mod init;
 mod inventory;
 pub(crate) mod outcome;

@@ -3,6 +3,7 @@
 //! The only place that starts it. Secrets go by file and environment; what it says is read with a bound; it never waits
 //! for a person.
 
+use super::hints::hint_of;
 use super::{RepositoryError, RepositorySettings, secret};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -22,8 +23,6 @@ const SAID_BYTES_MAX: usize = 4 * 1024;
 const LINE_BYTES_MAX: u64 = 1024 * 1024;
 /// Bytes read at once.
 const READ_BYTES: usize = 256 * 1024;
-/// What is done to restore: the disk that runs full then is another one.
-pub(super) const FETCH: &str = "fetch the backup";
 /// Packs that are read from a folder, or written to it, at once. Its own 2 leave a core waiting for the other: fetching 1 GB took 3.4 s with
 /// them, 3.0 s with 4, and no less with 8.
 const FOLDER_CONNECTIONS: u32 = 4;
@@ -248,61 +247,6 @@ fn failed(doing: &'static str, said: String) -> RepositoryError {
         .unwrap_or("see what restic itself says: RESTIC_REPOSITORY=… RESTIC_PASSWORD_FILE=… restic check");
     let said = if said.is_empty() { "nothing".to_owned() } else { said };
     RepositoryError::Restic { doing, said, hint }
-}
-
-/// Words of restic, and what to do about them; the first that fits counts.
-const HINTS: &[(&[&str], &str)] = &[
-    (
-        &["no space left", "quota"],
-        "the disk of the repository is full: make room there, or keep fewer (picloud-appliance repository prune)",
-    ),
-    (
-        &["permission denied", "Permission denied", "Access Denied"],
-        "let the user that PiCloud runs as in: for a folder chown, for SSH its key, for S3 `backup_env_file`",
-    ),
-    (
-        &["signature", "Access Key Id", "access key"],
-        "the bucket's keys are wrong: write them again into the file that `backup_env_file` names",
-    ),
-    (
-        &["x509", "certificate"],
-        "its certificate is not trusted: if it is your own, add SSL_CERT_FILE=/path/of/its.pem to the file that \
-         `backup_env_file` names",
-    ),
-    (
-        &[
-            "onnection refused",
-            "no such host",
-            "Could not resolve",
-            "o route to host",
-            "etwork is unreachable",
-            "i/o timeout",
-            "onnection timed out",
-        ],
-        "it cannot be reached: is that machine on, and its name and port right?",
-    ),
-    (
-        &["Host key verification failed"],
-        "connect once by hand as the user that PiCloud runs as, and compare the key: sudo -u picloud ssh HOST",
-    ),
-    (
-        &["repository is already locked", "unable to create lock"],
-        "somebody else is at it; wait for their end, or where that one was killed: restic unlock",
-    ),
-    (
-        &["ciphertext verification failed", "does not match", "hash mismatch", "invalid data"],
-        "bytes of the repository have changed: see which: picloud-appliance repository check --all",
-    ),
-];
-
-fn hint_of(doing: &'static str, said: &str) -> Option<&'static str> {
-    let at = HINTS.iter().position(|(words, _hint)| words.iter().any(|words| said.contains(words)))?;
-    if at == 0 && doing == FETCH {
-        return Some(
-            "the disk that is restored to is full: make room there (df -h, df -i), and give the same command again",
-        );
-    }
-    Some(HINTS[at].1)
 }
 
 async fn each_part(mut out: impl AsyncRead + Unpin, take: &mut (dyn FnMut(&[u8]) + Send)) -> std::io::Result<()> {

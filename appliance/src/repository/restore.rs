@@ -1,8 +1,9 @@
 //! A snapshot becomes the data of a machine that has none: all of it in one step at the end, or nothing. Or it is only
 //! tried, beside the data.
 
+use super::hints::FETCH;
 use super::inventory::{CONFIG, Inventory, hash_file};
-use super::restic::{FETCH, Restic};
+use super::restic::Restic;
 use super::verify::{compare, files_in, manifest};
 use super::{PASSWORD_FILE, Repository, RepositoryError, free_bytes, snapshots};
 use crate::backup::files_root::{FETCHED, FilesRoot};
