@@ -3,12 +3,10 @@
 /// What is done to restore: the disk that runs full then is another one.
 pub(super) const FETCH: &str = "fetch the backup";
 
-/// Words of restic, and what to do about them; the first that fits counts.
+/// Words of restic for a full disk: whose it is depends on what was done.
+const FULL: &[&str] = &["no space left", "quota"];
+/// Its other words, and what to do about them; the first that fits counts.
 const HINTS: &[(&[&str], &str)] = &[
-    (
-        &["no space left", "quota"],
-        "the disk of the repository is full: make room there, or keep fewer (picloud-appliance repository prune)",
-    ),
     (
         &["permission denied", "Permission denied", "Access Denied"],
         "let the user that PiCloud runs as in: for a folder chown, for SSH its key, for S3 `backup_env_file`",
@@ -50,13 +48,16 @@ const HINTS: &[(&[&str], &str)] = &[
 
 /// The hint for what it said while it did this; none where nothing is known of its words.
 pub(super) fn hint_of(doing: &str, said: &str) -> Option<&'static str> {
-    let at = HINTS.iter().position(|(words, _hint)| words.iter().any(|words| said.contains(words)))?;
-    if at == 0 && doing == FETCH {
-        return Some(
+    let has = |words: &[&str]| words.iter().any(|words| said.contains(words));
+    match (has(FULL), doing) {
+        (true, FETCH) => Some(
             "the disk that is restored to is full: make room there (df -h, df -i), and give the same command again",
-        );
+        ),
+        (true, _) => Some(
+            "the disk of the repository is full: make room there, or keep fewer (picloud-appliance repository prune)",
+        ),
+        (false, _) => HINTS.iter().find(|(words, _hint)| has(words)).map(|(_words, hint)| *hint),
     }
-    Some(HINTS[at].1)
 }
 
 #[cfg(test)]

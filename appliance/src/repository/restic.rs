@@ -23,8 +23,8 @@ const SAID_BYTES_MAX: usize = 4 * 1024;
 const LINE_BYTES_MAX: u64 = 1024 * 1024;
 /// Bytes read at once.
 const READ_BYTES: usize = 256 * 1024;
-/// Packs that are read from a folder, or written to it, at once. Its own 2 leave a core waiting for the other: fetching 1 GB took 3.4 s with
-/// them, 3.0 s with 4, and no less with 8.
+/// Packs that are read from a folder, or written to it, at once. Its own 2 leave a core waiting for the other: fetching
+/// 1 GB took 3.4 s with them, 3.0 s with 4, and no less with 8.
 const FOLDER_CONNECTIONS: u32 = 4;
 /// How often it says how far it is; 60 times without this.
 const PROGRESS_A_SECOND: &str = "0.1";
@@ -198,8 +198,8 @@ impl Restic {
             return RepositoryError::WrongPassword { place: place(), file: self.password_file().to_owned() };
         }
         // It asks this as well where it was not let in, or did not reach it: then there is more to say.
-        let is_there = said.contains("Is there a repository at the following location?");
-        if is_there && hint_of(doing, &said).is_none() {
+        let found_none = said.contains("Is there a repository at the following location?");
+        if found_none && hint_of(doing, &said).is_none() {
             return RepositoryError::NotThere { place: place() };
         }
         failed(doing, said)

@@ -2,8 +2,8 @@
 
 usage: bucket.py FOLDER CERTIFICATE KEY      prints its port, and serves until it is ended
 
-Three storage servers with one disk each, and the proxy before them, over TLS: this Swift takes no uploads that are
-signed in chunks, which is how S3 clients upload without TLS. The access key is `pi:backup`, the secret `over-the-sea`.
+Three storage servers over one disk, and the proxy before them, over TLS: this Swift takes no uploads that are signed
+in chunks, which is how S3 clients upload without TLS. The access key is `pi:backup`, the secret `over-the-sea`.
 """
 
 import os

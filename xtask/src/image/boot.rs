@@ -177,22 +177,33 @@ fn first_answer(place: &Place<'_>) -> Result<()> {
     let mut machine = card.start()?;
     machine.wait("the appliance on port 80", BOOT_WAIT, |machine| machine.get(80, "/.picloud/health").ok())?;
     say(&machine, "the appliance answers");
-    let answer = machine.wait("the script's answer on port 80", BOOT_WAIT, |machine| {
-        machine.get(80, "/quickstart/hello").ok().filter(|(status, _)| *status == 200)
-    })?;
-    say(&machine, &format!("the script answers: {}", answer.1.trim()));
+    wait_for_script(&mut machine)?;
     ensure!(machine.get(8080, "/quickstart/hello")?.0 == 200, "port 8080 does not answer what port 80 does");
     place.wait_for_login(&mut machine)?;
     settled(place, &mut machine)?;
     place.off(&mut machine)?;
     drop(machine);
+    told_of_success(&card).map(drop)
+}
+
+/// Waits until the script of the quickstart answers.
+pub(crate) fn wait_for_script(machine: &mut Machine<'_>) -> Result<()> {
+    let answer = machine.wait("the script's answer on port 80", BOOT_WAIT, |machine| {
+        machine.get(80, "/quickstart/hello").ok().filter(|(status, _)| *status == 200)
+    })?;
+    say(machine, &format!("the script answers: {}", answer.1.trim()));
+    Ok(())
+}
+
+/// The report on the card, which tells of success and nothing else.
+pub(crate) fn told_of_success(card: &Card) -> Result<String> {
     let report = card.read("picloud-report.txt")?;
     println!("   picloud-report.txt:\n{report}");
     ensure!(
         report.contains("was applied") && !report.contains("NOT"),
         "the report on the card does not tell of success"
     );
-    Ok(())
+    Ok(report)
 }
 
 /// What is true of a machine after its first boot.

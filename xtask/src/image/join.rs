@@ -1,13 +1,11 @@
 //! The story of a node: its card carries a join token, an appliance runs on this machine, and nobody approves.
 
 use super::appliance::Appliance;
-use super::boot::{Place, say, settled};
+use super::boot::{BOOT_WAIT, Place, say, settled, told_of_success, wait_for_script};
 use anyhow::{Context, Result, ensure};
-use std::time::Duration;
 
 /// What QEMU calls this machine, seen from inside.
 const THIS_MACHINE: &str = "10.0.2.2";
-const NODE_WAIT: Duration = Duration::from_secs(15 * 60);
 
 /// From power on to a node that is up and answers a script of the appliance.
 pub(crate) fn node(place: &Place<'_>) -> Result<()> {
@@ -25,20 +23,16 @@ pub(crate) fn node(place: &Place<'_>) -> Result<()> {
         ),
     )?;
     let mut machine = card.start()?;
-    let node = machine.wait("a node that is up", NODE_WAIT, |_| {
+    let node = machine.wait("a node that is up", BOOT_WAIT, |_| {
         let nodes = appliance.ask(&["nodes", "list"]).ok()?;
         nodes["items"].as_array()?.iter().find(|node| node["name"] == "garage" && node["state"] == "up").cloned()
     })?;
     say(&machine, &format!("the appliance lets the node in: {}, {}", node["name"], node["state"]));
-    let answer = machine.wait("the script's answer by the node", NODE_WAIT, |machine| {
-        machine.get(80, "/quickstart/hello").ok().filter(|(status, _)| *status == 200)
-    })?;
-    say(&machine, &format!("the node answers a script: {}", answer.1.trim()));
+    wait_for_script(&mut machine)?;
     place.wait_for_login(&mut machine)?;
     settled(place, &mut machine)?;
     place.off(&mut machine)?;
     drop(machine);
     ensure!(!card.read("picloud.toml")?.contains(token), "the join token is still on the card");
-    println!("   picloud-report.txt:\n{}", card.read("picloud-report.txt")?);
-    Ok(())
+    told_of_success(&card).map(drop)
 }

@@ -2,9 +2,10 @@
 //! What starts then is the old appliance.
 
 use super::appliance::Appliance;
-use super::boot::{BOOT_WAIT, Place, say, settled};
+use super::boot::{BOOT_WAIT, Place, say, settled, told_of_success, wait_for_script};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
+use std::path::Path;
 
 /// On the boot partition; a name that its file system stores as it is.
 const REPOSITORY: &str = "backup";
@@ -29,10 +30,7 @@ pub(crate) fn restored(place: &Place<'_>) -> Result<()> {
         say(&machine, &format!("the plug is pulled at `{moment}`"));
     }
     let mut machine = card.start()?;
-    let answer = machine.wait("the old script's answer", BOOT_WAIT, |machine| {
-        machine.get(80, "/quickstart/hello").ok().filter(|(status, _)| *status == 200)
-    })?;
-    say(&machine, &format!("the old script answers: {}", answer.1.trim()));
+    wait_for_script(&mut machine)?;
     place.wait_for_login(&mut machine)?;
     settled(place, &mut machine)?;
     let mut ask = |command: &str| -> Result<Value> {
@@ -46,15 +44,13 @@ pub(crate) fn restored(place: &Place<'_>) -> Result<()> {
     say(&machine, &format!("it is the old one: {after}"));
     place.off(&mut machine)?;
     drop(machine);
-    let report = card.read("picloud-report.txt")?;
-    println!("   picloud-report.txt:\n{report}");
-    ensure!(report.contains(IN_PLACE), "the report on the card does not tell of the backup");
+    ensure!(told_of_success(&card)?.contains(IN_PLACE), "the report on the card does not tell of the backup");
     ensure!(!card.read("picloud.toml")?.contains(&password), "the repository's password is still on the card");
     Ok(())
 }
 
 /// Runs an appliance until its backup is taken: the password of that, and who it was.
-fn dead_appliance(place: &Place<'_>, repository: &std::path::Path) -> Result<(String, Value)> {
+fn dead_appliance(place: &Place<'_>, repository: &Path) -> Result<(String, Value)> {
     let appliance = Appliance::start(place)?;
     let app = place.root.join("examples/quickstart");
     appliance.ask(&["deploy", &app.to_string_lossy()])?;

@@ -3,26 +3,13 @@
 //! The machine has two simulated radios. The first is set up by the card; on the second one an access point is opened
 //! once somebody has come in, and the first finds its way to it.
 
-use super::boot::{BOOT_WAIT, Place, USER, say, settled};
+use super::boot::{BOOT_WAIT, Place, USER, say, settled, told_of_success};
 use anyhow::{Context, Result, ensure};
 
 /// Loaded at the start, so that radios are there as they are in a Pi.
 const RADIOS: &str = "modules_load=mac80211_hwsim";
 const SSID: &str = "the garden's network";
 const PASSWORD: &str = "under the third stone";
-/// The access point: in the 2.4 GHz band, where every country lets one be.
-const ACCESS_POINT: &str = "\
-cat > /tmp/point.conf <<'END'
-network={
- ssid=\"the garden's network\"
- mode=2
- frequency=2437
- key_mgmt=WPA-PSK
- psk=\"under the third stone\"
-}
-END
-sudo systemd-run --quiet --unit=access-point /usr/sbin/wpa_supplicant -D nl80211 -i wlan1 -c /tmp/point.conf";
-
 pub(crate) fn applied(place: &Place<'_>) -> Result<()> {
     let card = place.blank_card()?;
     let public = std::fs::read_to_string(place.key.with_extension("pub")).context("read the story's key")?;
@@ -49,7 +36,7 @@ pub(crate) fn applied(place: &Place<'_>) -> Result<()> {
         let found = place.ssh(&machine, command)?;
         ensure!(found.trim() == wanted, "{what}: `{command}` says `{}`, and not `{wanted}`", found.trim());
     }
-    place.ssh(&machine, ACCESS_POINT)?;
+    place.ssh(&machine, &access_point())?;
     say(&machine, "an access point is opened");
     let state = "sudo /usr/sbin/wpa_cli -p /run/wpa_supplicant -i wlan0 status";
     machine.wait("the Wi-Fi of the card", BOOT_WAIT, |machine| {
@@ -60,9 +47,16 @@ pub(crate) fn applied(place: &Place<'_>) -> Result<()> {
     settled(place, &mut machine)?;
     place.off(&mut machine)?;
     drop(machine);
-    let report = card.read("picloud-report.txt")?;
-    println!("   picloud-report.txt:\n{report}");
-    ensure!(report.contains("was applied") && !report.contains("NOT"), "the report does not tell of success");
+    told_of_success(&card)?;
     ensure!(!card.read("picloud.toml")?.contains(PASSWORD), "the Wi-Fi's password is still on the card");
     Ok(())
+}
+
+/// What opens the access point: in the 2.4 GHz band, where every country lets one be.
+fn access_point() -> String {
+    format!(
+        "cat > /tmp/point.conf <<'END'\nnetwork={{\n ssid=\"{SSID}\"\n mode=2\n frequency=2437\n key_mgmt=WPA-PSK\n \
+         psk=\"{PASSWORD}\"\n}}\nEND\n\
+         sudo systemd-run --quiet --unit=access-point /usr/sbin/wpa_supplicant -D nl80211 -i wlan1 -c /tmp/point.conf"
+    )
 }
