@@ -1,7 +1,7 @@
 //! A second machine is plugged in.
 
 use crate::lab::inside;
-use crate::world::{Agent, World, ask, numbered};
+use crate::world::{Agent, World, ask, numbered, serves};
 use picloud_model::hash::ContentHash;
 use std::time::{Duration, Instant};
 
@@ -104,9 +104,9 @@ fn two_machines_with_one_host_name_are_two_nodes() {
             world.ok(&["nodes", "approve", &ids[1], "--name", "attic", "--yes"]);
         }
         let names = world.until(&["nodes", "list"], |nodes| {
-            let up = nodes["items"].as_array()?.iter().filter(|node| node["kind"] == "node" && node["state"] == "up");
+            let nodes = nodes["items"].as_array()?.iter().filter(|node| node["kind"] == "node" && serves(node));
             let names: std::collections::BTreeSet<_> =
-                up.map(|node| node["name"].as_str().unwrap().to_owned()).collect();
+                nodes.map(|node| node["name"].as_str().unwrap().to_owned()).collect();
             (names.len() == 2).then_some(names)
         });
         let answered: std::collections::BTreeSet<String> =

@@ -119,7 +119,7 @@ impl World {
 
     /// Waits until the appliance says that the node is up and answers from all that was deployed.
     pub(crate) fn until_up(&self, name: &str) -> Value {
-        self.until_node(name, |node| node["state"] == "up" && node["in_step"] == true)
+        self.until_node(name, serves)
     }
 
     /// Waits until the appliance says this of a node.
@@ -226,6 +226,11 @@ impl World {
             assert_eq!(answer.status, 200, "{n}: {}", answer.body);
         }
     }
+}
+
+/// Whether the appliance says that the node is up and answers from all that was deployed: being connected comes first.
+pub(crate) fn serves(node: &Value) -> bool {
+    node["state"] == "up" && node["in_step"] == true
 }
 
 /// Names that go on counting: `a-000`, `a-001` …
