@@ -1,6 +1,7 @@
 //! The way to the database at the start: one appliance at a time, the schema changed by one that is alone, and before
 //! that a checked copy of everything in the data folder, as the two files that SQLite would have.
 
+use super::alone::others_that_stay;
 use super::connection::Address;
 use super::migrate;
 use super::tables::PgSide;
@@ -12,16 +13,11 @@ use crate::upgrade::{
 use crate::{OpenError, OpenSettings};
 use picloud_model::clock::UnixMs;
 use picloud_model::hash::ContentHash;
-use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
+use sqlx::{PgPool, Postgres, pool::PoolConnection};
 use std::path::Path;
-use std::time::{Duration, Instant};
 
 /// What all appliances lock for the moment in which they come.
 const GATE: i64 = 0x7069_636c_6f75_6401;
-/// How long the database may take to notice that an appliance has ended.
-const OTHERS_GONE_WITHIN: Duration = Duration::from_secs(5);
-/// How often it is looked.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// Held until the appliance can be seen at the database by whoever comes after it.
 pub(super) struct Gate {
@@ -58,28 +54,6 @@ impl Gate {
         drop(_locked.detach());
         pool.close().await;
     }
-}
-
-/// The same, once those of an appliance that has just ended are gone.
-async fn others_that_stay(conn: &mut PgConnection) -> sqlx::Result<i64> {
-    let began = Instant::now();
-    loop {
-        let others = others_at_work(conn).await?;
-        if others == 0 || began.elapsed() >= OTHERS_GONE_WITHIN {
-            return Ok(others);
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-}
-
-/// Connections of appliances, and of whoever moves the store.
-async fn others_at_work(conn: &mut PgConnection) -> sqlx::Result<i64> {
-    sqlx::query_scalar(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
-         AND application_name LIKE 'picloud%'",
-    )
-    .fetch_one(conn)
-    .await
 }
 
 async fn database_bytes(pool: &PgPool) -> sqlx::Result<u64> {

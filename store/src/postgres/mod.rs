@@ -3,6 +3,7 @@
 //! Any number of appliances share one database. A verb is one transaction ([`transaction`]), run again where it met
 //! another one; what it tells others of goes with its commit ([`signals`], [`listener`]).
 
+mod alone;
 mod app_parts;
 mod apps;
 mod async_requests;

@@ -1,5 +1,6 @@
 //! Rows of all tables for the copier of stores: read at one moment, or written in one transaction.
 
+use super::alone::others_that_stay;
 use super::connection::Address;
 use super::{PgStore, migrate};
 use crate::migrate_store::{Kind, MigrateError, Row, Side, SideError, SideResult, StorePlace, Table, Value};
@@ -94,17 +95,12 @@ impl PgSide {
     }
 }
 
-/// The database, where no other connection of PiCloud's is open to it.
+/// The database, where no other connection of PiCloud's stays open to it.
 async fn connect_alone(url: &str) -> Result<(Address, sqlx::PgPool), MigrateError> {
     let address = Address::parse(url)?;
     let pool = address.pool(CONNECTIONS_MAX);
-    let connections: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
-         AND application_name LIKE 'picloud%'",
-    )
-    .fetch_one(&pool)
-    .await
-    .map_err(|error| address.unreachable(error))?;
+    let others = async { others_that_stay(&mut *pool.acquire().await?).await };
+    let connections = others.await.map_err(|error| address.unreachable(error))?;
     if connections > 0 {
         return Err(MigrateError::InUse { place: StorePlace::Url(url.to_owned()), connections });
     }

@@ -88,7 +88,6 @@ async fn a_store_that_moved_goes_on_where_it_was() {
     let KvReply::Set(last) = on_postgres.kv(app, set("last", "2"), NOW).await.unwrap() else { panic!() };
     let snapshot = format!("{:?}", on_postgres.snapshot().await.unwrap());
     drop(on_postgres);
-    wait_until_closed(&places.pg).await;
     moved(&places.database(), &places.at("two")).await.unwrap();
     goes_on(&*sqlite(&places.dir("two")).await, app, last.unwrap(), &snapshot).await;
 }
@@ -137,7 +136,6 @@ async fn a_store_in_use_is_neither_read_nor_written() {
         assert!(matches!(refused, MigrateError::InUse { .. }), "{refused}");
     }
     drop(on_postgres);
-    wait_until_closed(&places.pg).await;
     moved(&places.database(), &places.at("two")).await.unwrap();
 }
 
@@ -305,7 +303,6 @@ proptest! {
                 apply(&*store, op).await;
             }
             drop(store);
-            wait_until_closed(&places.pg).await;
             let out = moved(&places.database(), &places.at("three")).await.unwrap();
             let again = TempPg::new();
             let back = moved(&places.at("three"), &StorePlace::Url(again.url())).await.unwrap();
