@@ -3,6 +3,7 @@
 //! Nothing of the image is replaced: what a story needs, it puts onto the boot partition, as a person would. A new
 //! story is a function and a row in [`STORIES`].
 
+use super::board::{Board, PI_3, VIRT};
 use super::machine::{self, Card, Machine};
 use super::recipe::Recipe;
 use super::tools;
@@ -34,7 +35,13 @@ pub(crate) const STORIES: &[Story] = &[
         name: "appliance",
         image: "appliance",
         what: "flashed with an app beside it, the appliance answers its script on port 80",
-        run: first_answer,
+        run: |place| first_answer(place, &VIRT),
+    },
+    Story {
+        name: "pi3",
+        image: "appliance",
+        what: "the same in a Raspberry Pi 3 with its device tree, its SD card's host and its serial port",
+        run: |place| first_answer(place, &PI_3),
     },
     Story {
         name: "typo",
@@ -87,11 +94,16 @@ impl Place<'_> {
 
     /// The same with the settings that Raspberry Pi Imager would write.
     pub(crate) fn card(&self, host: &str) -> Result<Card> {
+        self.card_for(&VIRT, host)
+    }
+
+    /// The same for a board.
+    fn card_for(&self, board: &Board, host: &str) -> Result<Card> {
         let card = self.blank_card()?;
         let public = std::fs::read_to_string(self.key.with_extension("pub")).context("read the story's key")?;
         card.write("user-data", &user_data(host, public.trim()))?;
         card.write("meta-data", "instance-id: rpi-imager-1763769600000\n")?;
-        card.write("network-config", NETWORK)?;
+        card.write("network-config", &network(board.cable))?;
         Ok(card)
     }
 
@@ -116,7 +128,9 @@ impl Place<'_> {
 }
 
 /// A cable alone: `wlan0` would be waited for, and the machine has none.
-const NETWORK: &str = "version: 2\nethernets:\n  eth0:\n    dhcp4: true\n    optional: true\n";
+fn network(cable: &str) -> String {
+    format!("version: 2\nethernets:\n  {cable}:\n    dhcp4: true\n    optional: true\n")
+}
 
 fn user_data(host: &str, key: &str) -> String {
     format!(
@@ -167,14 +181,14 @@ pub(crate) fn run(root: &Path, args: &[String]) -> Result<()> {
     (story.run)(&Place { root, recipe: &recipe, image, key, folder })
 }
 
-fn first_answer(place: &Place<'_>) -> Result<()> {
-    let card = place.card("kitchen")?;
+fn first_answer(place: &Place<'_>, board: &Board) -> Result<()> {
+    let card = place.card_for(board, "kitchen")?;
     card.write("picloud.toml", "host_name = \"kitchen\"\n")?;
     let apps = card.path("picloud-apps");
     std::fs::create_dir(&apps)?;
     tools::run(Command::new("cp").arg("-r").args([&place.root.join("examples/quickstart"), &apps]))?;
     card.put(&[&apps])?;
-    let mut machine = card.start()?;
+    let mut machine = card.start_in(board, "")?;
     machine.wait("the appliance on port 80", BOOT_WAIT, |machine| machine.get(80, "/.picloud/health").ok())?;
     say(&machine, "the appliance answers");
     wait_for_script(&mut machine)?;
@@ -230,7 +244,9 @@ fn settled_but_for(place: &Place<'_>, machine: &mut Machine<'_>, failing: &[&str
     let seen = place.ssh(
         machine,
         "hostname; free -m | awk '/^Mem/ {print $3 \" MiB of memory used\"}'; systemd-analyze time | head -n 1; \
-         awk '{print int($7 / 2048) \" MiB written since power on\"}' /sys/block/vda/stat; findmnt -n -o FSTYPE /tmp; \
+         awk '{print int($7 / 2048) \" MiB written since power on\"}' \
+         /sys/block/$(lsblk -n -o PKNAME $(findmnt -n -o SOURCE /))/stat; \
+         tr -d '\\0' < /proc/device-tree/model; echo; findmnt -n -o FSTYPE /tmp; \
          /usr/sbin/swapon --noheadings | wc -l; sudo journalctl --header | grep -c /var/log/journal; true",
     )?;
     println!(

@@ -1,8 +1,8 @@
 //! A virtual machine that starts an image as it is: the kernel, the initrd and the disk are the image's own.
 //!
-//! QEMU emulates an arm64 board of its own kind (`virt`), without a Raspberry Pi's firmware, device tree or radio.
 //! The machine works on a copy of the image; it ends with the value that stands for it.
 
+use super::board::{Board, PI_3, VIRT};
 use super::check::Image;
 use super::recipe::Recipe;
 use super::tools;
@@ -20,6 +20,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 const ANSWER_WAIT: Duration = Duration::from_secs(5);
 /// Of an answer, this much is read.
 const ANSWER_BYTES_MAX: u64 = 64 << 10;
+/// What QEMU itself says: of a Raspberry Pi's USB it complains all the time.
+const COMPLAINTS: &str = "qemu.log";
 /// What the console says when a machine will not come up any more.
 const HOPELESS: &[&str] = &["Kernel panic", "emergency mode", "emergency shell", "(initramfs)"];
 
@@ -47,9 +49,15 @@ impl Card {
         fs::OpenOptions::new().write(true).open(&disk)?.set_len(card_gib << 30).context("make the card larger")?;
         let opened = Image::open(&disk, recipe)?;
         let config = String::from_utf8_lossy(&opened.boot_file("config.txt")?).into_owned();
+        let take = |file: &str, name: &str| -> Result<()> {
+            fs::write(folder.path().join(name), opened.boot_file(file)?).with_context(|| format!("take `{file}` out"))
+        };
         for (key, name) in [("kernel=", "vmlinuz"), ("initramfs ", "initrd.img")] {
             let file = config.lines().find_map(|line| line.strip_prefix(key)).context("config.txt names no kernel")?;
-            fs::write(folder.path().join(name), opened.boot_file(file.trim())?).context("take the kernel out")?;
+            take(file.trim(), name)?;
+        }
+        for file in [VIRT, PI_3].iter().filter_map(|board| board.device_tree) {
+            take(file, file)?;
         }
         let command_line = String::from_utf8_lossy(&opened.boot_file("cmdline.txt")?).trim().to_owned();
         Ok(Card { boot: opened.boot(), folder, command_line })
@@ -92,13 +100,13 @@ impl Card {
         self.folder.path().join(name)
     }
 
-    /// Starts a machine with this card in it.
+    /// Starts QEMU's own board with this card in it.
     pub(crate) fn start(&self) -> Result<Machine<'_>> {
-        self.start_with("")
+        self.start_in(&VIRT, "")
     }
 
-    /// The same with more said to its kernel.
-    pub(crate) fn start_with(&self, kernel: &str) -> Result<Machine<'_>> {
+    /// Starts a board with this card in it, and with more said to its kernel than the card says.
+    pub(crate) fn start_in(&self, board: &Board, kernel: &str) -> Result<Machine<'_>> {
         let ports = [free_port()?, free_port()?, free_port()?];
         let forwards: Vec<String> = [80, 8080, 22]
             .iter()
@@ -107,36 +115,10 @@ impl Card {
             .collect();
         let log = self.path("console.log");
         fs::write(&log, "").context("make the console's log")?;
-        // It must not outlive whoever looks at it, however that ends.
-        let child = Command::new("setpriv")
-            .args(["--pdeathsig", "KILL", "qemu-system-aarch64"])
-            .args(["-M", "virt", "-cpu", "cortex-a72", "-accel", "tcg,thread=multi", "-smp", "2", "-m", "1024"])
-            .args(["-display", "none", "-no-reboot", "-monitor", "none"])
-            .arg("-serial")
-            .arg(format!("file:{}", log.display()))
-            .arg("-kernel")
-            .arg(self.path("vmlinuz"))
-            .arg("-initrd")
-            .arg(self.path("initrd.img"))
-            // The last console is the one that the machine's own words go to.
-            .args(["-append", &format!("{} console=ttyAMA0 panic=1 {kernel}", self.command_line)])
-            .arg("-drive")
-            .arg(format!("file={},format=raw,if=none,id=d0,cache=unsafe", self.path("disk.img").display()))
-            .args([
-                "-device",
-                "virtio-blk-pci,drive=d0",
-                "-device",
-                // It starts from the card: no ROM to start from the network, which is a package of its own.
-                "virtio-net-pci,netdev=n0,romfile=",
-                "-device",
-                "virtio-rng-pci",
-            ])
-            .arg("-netdev")
-            .arg(format!("user,id=n0,{}", forwards.join(",")))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .context("start QEMU")?;
+        let command_line = format!("{} {kernel}", self.command_line);
+        let mut qemu = board.qemu(self.folder.path(), &log, command_line.trim_end(), &forwards.join(","));
+        let complaints = fs::File::create(self.path(COMPLAINTS)).context("make a file for what QEMU complains of")?;
+        let child = qemu.stdin(Stdio::null()).stdout(Stdio::null()).stderr(complaints).spawn().context("start QEMU")?;
         Ok(Machine { card: self, child, ports, started: Instant::now(), log })
     }
 }
@@ -181,7 +163,8 @@ impl Machine<'_> {
                 bail!("waiting for {what}, the console says `{word}`:\n{last}");
             }
             if let Some(status) = self.child.try_wait()? {
-                bail!("waiting for {what}, the machine stopped ({status}):\n{last}");
+                let complaints = fs::read_to_string(self.card.path(COMPLAINTS)).unwrap_or_default();
+                bail!("waiting for {what}, the machine stopped ({status}):\n{last}\n{}", complaints.trim_end());
             }
             ensure!(
                 Instant::now() < deadline,

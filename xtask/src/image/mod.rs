@@ -5,6 +5,7 @@
 
 mod appliance;
 mod base;
+mod board;
 mod boot;
 mod build;
 mod check;

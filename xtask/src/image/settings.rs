@@ -3,6 +3,7 @@
 //! The machine has two simulated radios. The first is set up by the card; on the second one an access point is opened
 //! once somebody has come in, and the first finds its way to it.
 
+use super::board::VIRT;
 use super::boot::{BOOT_WAIT, Place, USER, say, settled, told_of_success};
 use anyhow::{Context, Result, ensure};
 
@@ -10,6 +11,7 @@ use anyhow::{Context, Result, ensure};
 const RADIOS: &str = "modules_load=mac80211_hwsim";
 const SSID: &str = "the garden's network";
 const PASSWORD: &str = "under the third stone";
+
 pub(crate) fn applied(place: &Place<'_>) -> Result<()> {
     let card = place.blank_card()?;
     let public = std::fs::read_to_string(place.key.with_extension("pub")).context("read the story's key")?;
@@ -23,7 +25,7 @@ pub(crate) fn applied(place: &Place<'_>) -> Result<()> {
             public.trim()
         ),
     )?;
-    let mut machine = card.start_with(RADIOS)?;
+    let mut machine = card.start_in(&VIRT, RADIOS)?;
     machine.wait("the appliance on port 80", BOOT_WAIT, |machine| machine.get(80, "/.picloud/health").ok())?;
     say(&machine, "the appliance answers");
     place.wait_for_login(&mut machine)?;
