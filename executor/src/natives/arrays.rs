@@ -1,6 +1,6 @@
 //! Functions that make arrays longer, each with the exact check of `array_items`.
 
-use super::{array_room, room, set};
+use super::{array_room, length, room, set};
 use crate::alloc;
 use crate::error::RhaiError;
 use rhai::{Array, Blob, Dynamic, Map, Module, NativeCallContext};
@@ -42,7 +42,7 @@ fn insert(context: NativeCallContext, array: &mut Array, index: i64, item: Dynam
 }
 
 fn pad(context: NativeCallContext, array: &mut Array, len: i64, item: Dynamic) -> Result<(), RhaiError> {
-    let Ok(len) = usize::try_from(len) else { return Ok(()) };
+    let len = length(len);
     if len > array.len() {
         let extra = len - array.len();
         array_room(&context, len, extra)?;

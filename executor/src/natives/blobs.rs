@@ -1,6 +1,6 @@
 //! Functions that make blobs longer or turn them into arrays, checked before they build.
 
-use super::{array_room, blob_room, set, set_pure};
+use super::{array_room, blob_room, length, set, set_pure};
 use crate::error::RhaiError;
 use rhai::{Array, Blob, Dynamic, Module, NativeCallContext};
 
@@ -13,13 +13,13 @@ pub(super) fn register(module: &mut Module) {
 }
 
 fn filled(context: &NativeCallContext, len: i64, value: i64) -> Result<Blob, RhaiError> {
-    let len = usize::try_from(len).unwrap_or(0);
+    let len = length(len);
     blob_room(context, len)?;
     Ok(vec![low_byte(value); len])
 }
 
 fn pad(context: NativeCallContext, blob: &mut Blob, len: i64, value: i64) -> Result<(), RhaiError> {
-    let len = usize::try_from(len).unwrap_or(0);
+    let len = length(len);
     if len > blob.len() {
         blob_room(&context, len)?;
         blob.resize(len, low_byte(value));

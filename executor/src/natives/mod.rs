@@ -56,6 +56,12 @@ static STANDARD: LazyLock<Shared<Module>> = LazyLock::new(|| {
     Shared::new(standard)
 });
 
+/// How long a script wants something to be: none where it says less, and what no limit allows where it says more than
+/// this processor can count.
+fn length(said: i64) -> usize {
+    usize::try_from(said.max(0)).unwrap_or(usize::MAX)
+}
+
 /// The standard functions, built once a process.
 pub(crate) fn standard() -> Shared<Module> {
     STANDARD.clone()

@@ -1,6 +1,6 @@
 //! Functions on strings whose result is not in proportion to their arguments, checked before they build.
 
-use super::{array_room, room, set, set_pure, string_room};
+use super::{array_room, length, room, set, set_pure, string_room};
 use crate::error::RhaiError;
 use rhai::{Array, Dynamic, ImmutableString, Module, NativeCallContext};
 
@@ -92,7 +92,7 @@ fn replace(context: &NativeCallContext, text: &mut ImmutableString, find: &str, 
 }
 
 fn pad(context: &NativeCallContext, text: &mut ImmutableString, len: i64, with: &str) -> Result<(), RhaiError> {
-    let Ok(len) = usize::try_from(len) else { return Ok(()) };
+    let len = length(len);
     let present = text.chars().count();
     if len <= present || with.is_empty() {
         return Ok(());

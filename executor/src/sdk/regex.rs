@@ -23,9 +23,9 @@ const CACHE_BYTES: usize = 8 << 20;
 const CLASSES_BYTES: [usize; 4] = [16 << 10, 64 << 10, 256 << 10, 1 << 20];
 /// Largest product of a pattern's class and the length of a text. The worst pattern found, `(?:[01]*1[01]{400})$x` on
 /// random digits, takes 0.9 s of a desktop's core for it.
-const WORK_MAX: usize = 32 << 30;
+const WORK_MAX: u64 = 32 << 30;
 /// From this product on a search may take longer than a short run may: some 2 ms at worst.
-const WORK_LONG: usize = 64 << 20;
+const WORK_LONG: u64 = 64 << 20;
 
 const EXAMPLE: &str = r#"
 let line = "2026-03-29 kitchen 21.5";
@@ -97,9 +97,10 @@ impl Search {
         let text = arg(function, "text").text(text)?;
         let pattern_arg = arg(function, "pattern");
         let compiled = compiled(&run, pattern_arg, &pattern_arg.text(pattern)?)?;
-        let work = compiled.class_bytes.saturating_mul(text.len());
+        let class_bytes = compiled.class_bytes as u64;
+        let work = class_bytes.saturating_mul(text.len() as u64);
         if work > WORK_MAX {
-            let bytes_max = WORK_MAX / compiled.class_bytes;
+            let bytes_max = WORK_MAX / class_bytes;
             return Err(pattern_arg.too_large(format_args!(
                 "is too large for a text of {} bytes, it can search {bytes_max}: repeat less, or write `[a-z]` or \
                  `(?-u:\\w)` for `\\w`, which stands for all letters there are",
