@@ -1,6 +1,6 @@
 //! The data directory: made private, and held by one appliance at a time.
 
-use crate::OpenError;
+use crate::{OpenError, Room};
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -93,6 +93,5 @@ pub(crate) fn make_private_file(path: &Path) -> std::io::Result<()> {
 
 /// Whether the disk that holds `path` has no room for another write.
 pub(crate) fn disk_is_full(path: &Path) -> bool {
-    nix::sys::statvfs::statvfs(path)
-        .is_ok_and(|disk| disk.blocks_available().saturating_mul(disk.fragment_size()) < FULL_BELOW_BYTES)
+    Room::of(path).is_ok_and(|room| room.free_bytes < FULL_BELOW_BYTES)
 }

@@ -14,6 +14,7 @@ mod audit_shown;
 pub mod blobs;
 mod cursor;
 mod data_dir;
+mod disk;
 mod emission;
 mod error;
 mod events;
@@ -41,6 +42,7 @@ pub mod upgrade;
 
 pub use attention::{Attention, LettersOf, PausedTrigger};
 pub use cursor::{execution_cursor, execution_of_cursor};
+pub use disk::Room;
 pub use error::{Result, StoreError};
 pub use events::{Claimed, DeadLetters, Deliveries, Events, Queued, Schedule, Slot, SlotEnded, TriggerWrite, Triggers};
 pub use files::{FileChange, FileExpected, FileRow, FileWithBlob, FileWrite, Files, StoredBlob};

@@ -27,7 +27,7 @@ usage: cargo xtask TASK
   test         installs what the tests need, then checks format, lints, docs, tests, tidiness, and fuzzes
   test --images [--profile NAME] [MACHINE...]
                boots whole machines with the packages and images in them; it takes long
-  deb [amd64|arm64...] [--profile NAME] [--version VERSION]
+  deb [amd64|arm64|armhf...] [--profile NAME] [--version VERSION]
                makes the Debian packages, for amd64 and arm64 where none is named, into target/deb/
   fuzz         runs the fuzz targets of fuzz/ for a bounded number of inputs
   api          tries the admin API against its own OpenAPI document

@@ -9,7 +9,7 @@ use picloud_model::activity::{BACKUP_OLD_MS, Need, NeedKind};
 use picloud_model::clock::UnixMs;
 use picloud_model::ids::AppId;
 use picloud_model::node::{Node, NodeState};
-use picloud_store::{LettersOf, PausedTrigger, StoreError};
+use picloud_store::{LettersOf, PausedTrigger, Room, StoreError};
 use std::path::Path;
 
 /// From then on, a node that is away may not come back by itself.
@@ -150,13 +150,12 @@ fn of_paused(app: String, of: PausedTrigger) -> Need {
 /// Of the disk with the data, and of the history's file.
 fn of_disk(data_dir: &Path, has_history: bool) -> Vec<Need> {
     let mut needs = Vec::new();
-    if let Ok(disk) = nix::sys::statvfs::statvfs(data_dir) {
-        let left_bytes = disk.blocks_available().saturating_mul(disk.fragment_size());
-        if left_bytes < DISK_LEFT_BYTES_MIN {
-            let mib = left_bytes / (1024 * 1024);
-            let text = format!("{mib} MiB are left on the disk: nothing can be written once it is full");
-            needs.push(need(NeedKind::StoreFull, data_dir.display().to_string(), text));
-        }
+    if let Ok(Room { free_bytes, .. }) = Room::of(data_dir)
+        && free_bytes < DISK_LEFT_BYTES_MIN
+    {
+        let mib = free_bytes / (1024 * 1024);
+        let text = format!("{mib} MiB are left on the disk: nothing can be written once it is full");
+        needs.push(need(NeedKind::StoreFull, data_dir.display().to_string(), text));
     }
     // The store leaves it there for the next start.
     if has_history && data_dir.join("history.damaged").exists() {

@@ -44,6 +44,7 @@ pub use take::Take;
 pub use target::Target;
 
 use crate::config::Settings;
+use picloud_store::Room;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -142,8 +143,7 @@ impl Repository {
 
 /// What is free on the disk of a folder, for whoever runs this.
 fn free_bytes(dir: &Path) -> Option<u64> {
-    let disk = nix::sys::statvfs::statvfs(dir).ok()?;
-    Some(disk.blocks_available().saturating_mul(disk.fragment_size()))
+    Room::of(dir).ok().map(|room| room.free_bytes)
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ mod calls;
 use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::prctl::set_no_new_privs;
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::{Gid, Uid, geteuid, setgroups, setresgid, setresuid};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// `nobody` on every Linux: owns nothing.
 const NOBODY: u32 = 65_534;
@@ -56,11 +56,14 @@ fn text(errno: nix::Error) -> String {
 }
 
 fn limit() -> Result<(), String> {
-    setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(text)?;
+    let set = |what, most: u64| {
+        let limits = Rlimit { current: Some(most), maximum: Some(most) };
+        setrlimit(what, limits).map_err(|errno| std::io::Error::from(errno).to_string())
+    };
+    set(Resource::Core, 0)?;
     // No limit on file sizes: standard error may well be a log file that is longer already.
-    let (_soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(text)?;
-    let files = OPEN_FILES_MAX.min(hard);
-    setrlimit(Resource::RLIMIT_NOFILE, files, files).map_err(text)
+    let hard = getrlimit(Resource::Nofile).maximum.unwrap_or(OPEN_FILES_MAX);
+    set(Resource::Nofile, OPEN_FILES_MAX.min(hard))
 }
 
 fn become_user((uid, gid): (u32, u32)) -> Result<(), String> {

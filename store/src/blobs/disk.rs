@@ -2,7 +2,7 @@
 
 use super::BlobError;
 use super::error::io;
-use nix::sys::statvfs::statvfs;
+use crate::Room;
 use std::path::Path;
 
 /// Part of the disk that stays free.
@@ -32,10 +32,8 @@ impl Reserve {
 
     /// Refuses where `bytes` more would take from it. Blocks.
     pub(super) fn check(self, root: &Path, bytes: u64) -> Result<(), BlobError> {
-        let disk = statvfs(root).map_err(|errno| io("look at the disk of", root)(errno.into()))?;
-        let block_bytes = disk.fragment_size();
-        let free_bytes = disk.blocks_available().saturating_mul(block_bytes);
-        let reserve_bytes = self.bytes_of(disk.blocks().saturating_mul(block_bytes));
+        let Room { bytes: disk_bytes, free_bytes } = Room::of(root).map_err(io("look at the disk of", root))?;
+        let reserve_bytes = self.bytes_of(disk_bytes);
         if free_bytes < reserve_bytes.saturating_add(bytes) {
             return Err(BlobError::Full { root: root.to_owned(), free_bytes, reserve_bytes });
         }

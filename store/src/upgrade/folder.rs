@@ -117,7 +117,7 @@ pub(super) fn make(dir: &Path, data_dir: &Path) -> std::io::Result<()> {
 
 /// What root makes belongs to whom the data folder belongs: the appliance runs as that user.
 pub(super) fn give(path: &Path, data_dir: &Path) -> std::io::Result<()> {
-    if !nix::unistd::geteuid().is_root() {
+    if !rustix::process::geteuid().is_root() {
         return Ok(());
     }
     let owner = std::fs::metadata(data_dir)?;

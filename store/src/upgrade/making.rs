@@ -3,9 +3,8 @@
 use super::folder::{self, COPIES, UNFINISHED, UpgradeCopy};
 use super::manifest::{CopiedFile, CopiedTable, CopyManifest, FORMAT, MANIFEST, Schema};
 use super::steps::{Step, Stop, done};
-use crate::OpenError;
 use crate::data_dir::io_error;
-use nix::sys::statvfs::statvfs;
+use crate::{OpenError, Room};
 use picloud_model::clock::UnixMs;
 use picloud_model::hash::ContentHash;
 use sha2::{Digest as _, Sha256};
@@ -103,8 +102,8 @@ pub(crate) fn needed_bytes(copy_bytes: u64) -> u64 {
 
 /// Bytes that are free on the disk of the folder.
 pub(crate) fn free_bytes(dir: &Path) -> Result<u64, OpenError> {
-    let disk = statvfs(dir).map_err(|errno| io_error(errno.into(), dir, dir))?;
-    Ok(disk.blocks_available().saturating_mul(disk.fragment_size()))
+    let room = Room::of(dir).map_err(|error| io_error(error, dir, dir))?;
+    Ok(room.free_bytes)
 }
 
 /// Refuses an upgrade for which there is no room.

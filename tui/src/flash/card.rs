@@ -7,11 +7,12 @@ use super::{CHUNK_BYTES, SECTOR_BYTES, fat};
 use crate::failure::Failure;
 use crate::folder::cannot;
 use crate::output::Output;
-use nix::fcntl::PosixFadviseAdvice;
+use rustix::fs::{Advice, fadvise};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -147,8 +148,7 @@ impl<'a> Card<'a> {
                 Err(error) => return Err(error),
             }
         }
-        let (from, bytes) = (i64::try_from(at).unwrap_or(i64::MAX), i64::try_from(length).unwrap_or(i64::MAX));
-        nix::fcntl::posix_fadvise(&self.file, from, bytes, PosixFadviseAdvice::POSIX_FADV_DONTNEED)?;
+        fadvise(&self.file, at, u64::try_from(length).ok().and_then(NonZeroU64::new), Advice::DontNeed)?;
         self.file.read_exact_at(&mut buffer[..length], at)
     }
 

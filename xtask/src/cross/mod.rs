@@ -41,6 +41,15 @@ pub(crate) const ARCHES: &[Arch] = &[
             ("libc6-dev-arm64-cross", "the C library of the 64-bit Pi"),
         ],
     },
+    Arch {
+        debian: "armhf",
+        triple: "armv7-unknown-linux-gnueabihf",
+        tools: "arm-linux-gnueabihf-",
+        packages: &[
+            ("gcc-arm-linux-gnueabihf", "compiles and links for the 32-bit Pi"),
+            ("libc6-dev-armhf-cross", "the C library of the 32-bit Pi"),
+        ],
+    },
 ];
 
 impl Arch {
@@ -207,6 +216,6 @@ mod tests {
     fn an_unknown_processor_is_refused_with_the_known_ones() {
         assert_eq!(Arch::named("arm64").unwrap().triple, "aarch64-unknown-linux-gnu");
         let error = Arch::named("riscv64").unwrap_err().to_string();
-        assert_eq!(error, "no packages are made for `riscv64`: take one of amd64, arm64");
+        assert_eq!(error, "no packages are made for `riscv64`: take one of amd64, arm64, armhf");
     }
 }

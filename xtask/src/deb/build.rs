@@ -11,8 +11,14 @@ use std::process::Command;
 /// The newest C library that a program may need: bookworm's, so that one package runs there and on what came after.
 pub(super) const LIBC_MAX: (u32, u32) = (2, 36);
 /// Libraries a program may need; `control` names the packages they are in.
-const LIBRARIES: &[&str] =
-    &["libc.so.6", "libgcc_s.so.1", "libm.so.6", "ld-linux-aarch64.so.1", "ld-linux-x86-64.so.2"];
+const LIBRARIES: &[&str] = &[
+    "libc.so.6",
+    "libgcc_s.so.1",
+    "libm.so.6",
+    "ld-linux-aarch64.so.1",
+    "ld-linux-x86-64.so.2",
+    "ld-linux-armhf.so.3",
+];
 
 /// Programs, built and stripped, and their pages.
 pub(super) struct Programs {

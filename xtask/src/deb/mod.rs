@@ -155,12 +155,12 @@ mod tests {
     fn the_command_line_says_what_is_made() {
         let usual = read(&[]).unwrap();
         assert_eq!((usual.archs.join(" "), usual.profile.as_str()), ("amd64 arm64".to_owned(), "dist"));
-        let asked = read(&["arm64", "--profile", "dev", "--version", "0.2.0~rc1"]).unwrap();
-        assert_eq!(asked.archs, ["arm64"]);
+        let asked = read(&["armhf", "--profile", "dev", "--version", "0.2.0~rc1"]).unwrap();
+        assert_eq!(asked.archs, ["armhf"]);
         assert_eq!((asked.profile.as_str(), asked.version.as_deref()), ("dev", Some("0.2.0~rc1")));
         assert_eq!(
             read(&["sparc"]).unwrap_err().to_string(),
-            "no packages are made for `sparc`: take one of amd64, arm64"
+            "no packages are made for `sparc`: take one of amd64, arm64, armhf"
         );
         assert_eq!(read(&["--profile"]).unwrap_err().to_string(), "`--profile` needs a value");
         assert!(read(&["--fast"]).unwrap_err().to_string().starts_with("`deb` does not know `--fast`: "));

@@ -58,13 +58,12 @@ impl Machine for Real {
     }
 
     fn space(&self, path: &str) -> Option<Space> {
-        let said = nix::sys::statvfs::statvfs(&self.at(path)).ok()?;
-        let unit = said.fragment_size();
+        let said = rustix::fs::statvfs(self.at(path)).ok()?;
         Some(Space {
-            bytes: said.blocks() * unit,
-            free_bytes: said.blocks_available() * unit,
-            files: said.files(),
-            free_files: said.files_available(),
+            bytes: said.f_blocks * said.f_frsize,
+            free_bytes: said.f_bavail * said.f_frsize,
+            files: said.f_files,
+            free_files: said.f_favail,
         })
     }
 
