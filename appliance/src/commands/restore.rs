@@ -3,6 +3,7 @@
 use super::backup::caller;
 use super::serve::runtime;
 use super::{Stopped, terminal};
+use crate::appliance::node_name;
 use crate::backup::restore::restore;
 use crate::config::Config;
 use picloud_model::audit::Act;
@@ -36,6 +37,7 @@ pub(super) fn run(config: &Config, archive: &Path) -> Result<(), Stopped> {
             "it is in SQLite: `picloud-appliance migrate-store --from {dir} --to {url}` takes it there"
         ));
     }
+    warn_of_name(&manifest.node);
     if !restored.audit.intact {
         let reason = restored.audit.reason.as_deref().unwrap_or("its chain is broken");
         terminal::complain(&format!(
@@ -43,4 +45,35 @@ pub(super) fn run(config: &Config, archive: &Path) -> Result<(), Stopped> {
         ));
     }
     Ok(())
+}
+
+/// Says what comes of it where this machine has another name than the one that the backup was taken on.
+pub(super) fn warn_of_name(was: &str) {
+    if let Some(warning) = other_name(was, &node_name()) {
+        terminal::complain(&warning);
+    }
+}
+
+fn other_name(was: &str, is: &str) -> Option<String> {
+    (was != is).then(|| {
+        format!(
+            "note: the machine that was backed up is `{was}` and this one is `{is}`: nobody answers at http://{was}.local, \
+             and what is placed by `name={was}` waits for it\n\
+             hint: to take its place, `sudo hostnamectl hostname {was}` before PiCloud is started"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_name_is_told_of_with_what_it_leads_to() {
+        assert_eq!(other_name("garage", "garage"), None);
+        let warning = other_name("garage", "pi5").unwrap();
+        for part in ["is `garage` and this one is `pi5`", "http://garage.local", "name=garage", "hostname garage`"] {
+            assert!(warning.contains(part), "{warning}");
+        }
+    }
 }

@@ -3,6 +3,7 @@
 mod words;
 
 use super::backup::caller;
+use super::restore::warn_of_name;
 use super::serve::runtime;
 use super::{Stopped, terminal, with_settings};
 use crate::appliance::node_name;
@@ -119,6 +120,9 @@ async fn restore(repository: &Repository, config: &Config, file: &Path, given: &
     let done = done.map_err(words::nothing_restored)?;
     terminal::say(&words::restored(&done, settings, only_tried));
     words::warn_of(&done);
+    if !only_tried {
+        warn_of_name(&done.inventory.node);
+    }
     Ok(())
 }
 
