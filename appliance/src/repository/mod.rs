@@ -26,6 +26,7 @@ mod restore;
 mod secret;
 mod sheet;
 mod snapshots;
+mod ssh;
 mod take;
 mod target;
 mod verify;
@@ -41,7 +42,7 @@ pub use prune::Pruned;
 pub use restore::{RepositoryRestored, RestorePlan};
 pub use snapshots::Snapshot;
 pub use take::Take;
-pub use target::Target;
+pub use target::{SshDestination, Target};
 
 use crate::config::Settings;
 use picloud_store::Room;

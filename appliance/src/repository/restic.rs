@@ -4,7 +4,7 @@
 //! for a person.
 
 use super::hints::hint_of;
-use super::{RepositoryError, RepositorySettings, secret};
+use super::{RepositoryError, RepositorySettings, secret, ssh};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -108,7 +108,14 @@ impl Restic {
         let out = child.stdout.take().expect("it was asked for");
         let err = child.stderr.take().expect("it was asked for");
         let (read, said, status) = tokio::join!(each_part(out, take), end_of(err), child.wait());
-        read.and(status).map(|status| Ended { status, said }).map_err(|error| failed(doing, error.to_string()))
+        let status = read.and(status).map_err(|error| failed(doing, error.to_string()))?;
+        let said = if status.success() { said } else { self.completed(doing, said).await };
+        Ok(Ended { status, said })
+    }
+
+    /// What it said, with the words of SSH.
+    async fn completed(&self, doing: &'static str, said: String) -> String {
+        ssh::complete(&self.settings, self.run_as, doing, said).await
     }
 
     fn start(&self, doing: &'static str, arguments: &[&OsStr]) -> Result<Child, RepositoryError> {
@@ -142,7 +149,7 @@ impl Restic {
             return Err(RepositoryError::TooLong { doing, hours: RUN_HOURS_MAX });
         };
         if !status.map_err(|error| told(&error))?.success() {
-            return Err(self.refused(doing, said));
+            return Err(self.refused(doing, self.completed(doing, said).await));
         }
         read.map_err(|error| told(&error))?.map_err(|error| told(&error))?
     }
@@ -260,7 +267,7 @@ async fn each_part(mut out: impl AsyncRead + Unpin, take: &mut (dyn FnMut(&[u8])
 }
 
 /// The last lines, without control characters: it quotes paths.
-async fn end_of(err: impl AsyncRead + Unpin) -> String {
+pub(super) async fn end_of(err: impl AsyncRead + Unpin) -> String {
     let (mut said, mut line) = (String::new(), Vec::new());
     let mut err = BufReader::new(err);
     loop {

@@ -38,10 +38,37 @@ impl Target {
         Path::new(text).is_absolute().then(|| Self::Folder(PathBuf::from(text)))
     }
 
+    /// Whom SSH is asked for, where it is reached so and its name is one word of a command.
+    pub fn ssh_destination(&self) -> Option<SshDestination<'_>> {
+        let Self::Sftp(text) = self else { return None };
+        let place = text.strip_prefix("sftp:")?;
+        let found = match place.strip_prefix("//") {
+            None => SshDestination { host: place.split_once(':')?.0, port: None },
+            Some(url) => {
+                let (host, _folder) = url.split_once('/')?;
+                match host.rsplit_once(':') {
+                    Some((host, port)) => SshDestination { host, port: Some(port.parse().ok()?) },
+                    None => SshDestination { host, port: None },
+                }
+            }
+        };
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | '@');
+        found.host.chars().all(fits).then_some(found)
+    }
+
     /// Whether it is reached over a network: what restic reads again and again is kept here then.
     pub fn is_remote(&self) -> bool {
         !matches!(self, Self::Folder(_))
     }
+}
+
+/// Whom SSH is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SshDestination<'t> {
+    /// `HOST` or `USER@HOST`.
+    pub host: &'t str,
+    /// The port; SSH's own where absent.
+    pub port: Option<u16>,
 }
 
 impl fmt::Display for Target {
@@ -88,6 +115,20 @@ mod tests {
         ];
         for text in bad {
             assert_eq!(Target::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ssh_is_asked_for_the_host_and_port_of_the_address() {
+        let asked = |text: &str| {
+            let target = Target::parse(text).unwrap();
+            target.ssh_destination().map(|found| (found.host.to_owned(), found.port))
+        };
+        assert_eq!(asked("sftp:pi@vault:/srv/picloud"), Some(("pi@vault".to_owned(), None)));
+        assert_eq!(asked("sftp://pi@vault:2222//srv/picloud"), Some(("pi@vault".to_owned(), Some(2222))));
+        assert_eq!(asked("sftp://vault/backups"), Some(("vault".to_owned(), None)));
+        for text in ["sftp://vault:x/backups", "sftp:vault -o ProxyCommand=x:/srv", "/mnt/usb", "s3:https://h/b"] {
+            assert_eq!(asked(text), None, "{text}");
         }
     }
 }

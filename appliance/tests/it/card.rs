@@ -28,7 +28,7 @@ impl Machine {
         std::fs::read_to_string(self.root.join(file)).unwrap_or_default()
     }
 
-    fn report(&self) -> String {
+    pub(crate) fn report(&self) -> String {
         self.text("boot/picloud-report.txt")
     }
 

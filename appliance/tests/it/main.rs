@@ -31,6 +31,7 @@ mod postgres;
 mod repository;
 mod repository_bucket;
 mod repository_places;
+mod repository_ssh;
 mod schedules;
 mod scripts;
 mod secrets;

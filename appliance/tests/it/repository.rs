@@ -72,7 +72,7 @@ pub(crate) fn succeeds(command: &mut Command) -> String {
 }
 
 /// Ends it when it is dropped.
-struct Killed(Child);
+pub(crate) struct Killed(pub(crate) Child);
 
 impl Drop for Killed {
     fn drop(&mut self) {
@@ -350,80 +350,6 @@ fn a_backup_that_is_killed_leaves_no_copies_counts_for_none_and_the_next_one_wor
     assert!(outcome["failure"]["error"].as_str().unwrap().contains("no repository in"), "{outcome}");
     assert_eq!(outcome["success"]["ok"], true, "{outcome}");
     assert!(appliance.admin("GET", "/metrics", "").text().contains("picloud_backup_last_failure_timestamp_seconds"));
-}
-
-#[test]
-fn a_repository_on_another_machine_is_reached_over_ssh() {
-    let home = tempdir().unwrap();
-    let vault = Vault::start(&home.path().join("vault"));
-    let machine = Machine {
-        place: format!("sftp:{}:{}", vault.user, vault.folder.join("repository").display()),
-        ..Machine::new(&home.path().join("pi"), Path::new("/"))
-    };
-    let mut appliance = Appliance::serve(&machine.folder);
-    appliance.deploy(&hello("kitchen", "\"kept\""));
-    let reached = vault.command();
-    let command = |arguments: &[&str]| {
-        let mut command = machine.command(arguments);
-        command.arg("--backup-sftp-command").arg(&reached);
-        command
-    };
-    succeeds(&mut command(&["init"]));
-    let said = succeeds(&mut command(&["backup"]));
-    assert!(said.contains("read back and whole"), "{said}");
-    assert!(appliance.end(Signal::SIGTERM).success());
-    let new = Machine { place: machine.place.clone(), ..Machine::new(&home.path().join("new"), Path::new("/")) };
-    succeeds(new.restore(&machine, &[]).arg("--backup-sftp-command").arg(&reached));
-    assert_eq!(Appliance::serve(&new.folder).get("/kitchen").text(), "kept");
-    drop(vault);
-    let said = fails(&mut command(&["list"])).1;
-    assert!(said.contains("list the backups") && said.contains("hint:"), "{said}");
-}
-
-/// A machine of its own, as far as SSH knows: an sshd on loopback that lets one key in, and only to files.
-struct Vault {
-    folder: PathBuf,
-    user: String,
-    port: u16,
-    _daemon: Killed,
-}
-
-impl Vault {
-    fn start(folder: &Path) -> Self {
-        std::fs::create_dir_all(folder).unwrap();
-        for name in ["host", "key"] {
-            let made = Command::new("ssh-keygen")
-                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-                .arg(folder.join(name))
-                .status();
-            assert!(made.unwrap().success());
-        }
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        std::fs::copy(folder.join("key.pub"), folder.join("authorized")).unwrap();
-        let at = folder.display();
-        let config = format!(
-            "Port {port}\nListenAddress 127.0.0.1\nHostKey {at}/host\nPidFile none\nAuthorizedKeysFile {at}/authorized\n\
-             StrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n"
-        );
-        std::fs::write(folder.join("config"), config).unwrap();
-        // Where it parts with its privileges; a package would have made it.
-        let _there = std::fs::create_dir_all("/run/sshd");
-        let mut daemon = Command::new("/usr/sbin/sshd");
-        daemon.arg("-D").arg("-e").arg("-f").arg(folder.join("config")).stdin(Stdio::null());
-        let log = std::fs::File::create(folder.join("log")).unwrap();
-        let daemon = Killed(daemon.stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap());
-        until("sshd answers", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
-        let user = nix::unistd::User::from_uid(nix::unistd::getuid()).unwrap().unwrap().name;
-        Self { folder: folder.to_owned(), user: format!("{user}@127.0.0.1"), port, _daemon: daemon }
-    }
-
-    fn command(&self) -> String {
-        let (at, user, port) = (self.folder.display(), &self.user, self.port);
-        format!(
-            "ssh -F none -p {port} -i {at}/key -o StrictHostKeyChecking=no -o UserKnownHostsFile={at}/known -o BatchMode=yes \
-             {user} -s sftp"
-        )
-    }
 }
 
 #[test]

@@ -37,6 +37,12 @@ pub struct Wanted {
     pub s3_secret_key: Option<String>,
     /// The bucket's region.
     pub s3_region: Option<String>,
+    /// The private key that the machine lets in where the repository is.
+    #[serde(default)]
+    pub ssh_key: Option<String>,
+    /// That machine's public key.
+    #[serde(default)]
+    pub ssh_host_key: Option<String>,
 }
 
 impl fmt::Debug for Wanted {
@@ -97,6 +103,8 @@ pub(super) fn plan(file: &BootFile, disk: &Disk, faults: &mut Vec<Diagnostic>) -
     let password = secret("restore.password", &file.restore.password, before.as_ref().map(|it| it.password.clone()));
     let kept = before.as_ref().and_then(|it| it.s3_secret_key.clone());
     let s3_secret_key = secret("restore.s3_secret_key", &file.restore.s3_secret_key, kept);
+    let kept = before.as_ref().and_then(|it| it.ssh_key.clone());
+    let ssh_key = secret("restore.ssh_key", &file.restore.ssh_key, kept);
     let wanted = Wanted {
         repository,
         password: password?,
@@ -104,6 +112,8 @@ pub(super) fn plan(file: &BootFile, disk: &Disk, faults: &mut Vec<Diagnostic>) -
         s3_access_key: file.restore.s3_access_key.clone(),
         s3_secret_key,
         s3_region: file.restore.s3_region.clone(),
+        ssh_key,
+        ssh_host_key: file.restore.ssh_host_key.clone(),
     };
     toml::to_string(&wanted).ok()
 }

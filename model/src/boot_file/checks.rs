@@ -17,6 +17,9 @@ const SSID_BYTES_MAX: usize = 32;
 const PSK_DIGITS: usize = 64;
 /// Longest SSH key; one of RSA with 16384 bits has 2800.
 const SSH_KEY_BYTES_MAX: usize = 8 * 1024;
+/// What a private key of OpenSSH's own kind begins with (PROTOCOL.key), and what follows where it has no passphrase.
+const OPENSSH_KEY: &[u8] = b"openssh-key-v1\0";
+const NO_CIPHER: &[u8] = b"\0\0\0\x04none";
 /// Kinds of SSH keys.
 const SSH_KINDS: &[&str] = &[
     "ssh-ed25519",
@@ -149,6 +152,37 @@ pub(super) fn ssh_key(text: &str) -> Result<String, Refusal> {
     Ok(text.to_owned())
 }
 
+/// A host's public key; `ssh-keyscan` prints the host before it, which is left out.
+pub(super) fn host_key(text: &str) -> Result<String, Refusal> {
+    let text = text.trim();
+    let of_scan = text.split_once(' ').filter(|(host, _key)| !SSH_KINDS.contains(host)).map(|(_host, key)| key);
+    let whole = ssh_key(of_scan.filter(|key| SSH_KINDS.iter().any(|kind| key.starts_with(kind))).unwrap_or(text))?;
+    Ok(whole.split_ascii_whitespace().take(2).collect::<Vec<_>>().join(" "))
+}
+
+/// A private key as `ssh-keygen` writes it, with the line end that ssh asks for.
+pub(super) fn private_key(text: &str) -> Result<String, Refusal> {
+    const EXAMPLE: &str =
+        "copy the whole file that has no .pub at its end, from -----BEGIN to KEY-----, between \"\"\"";
+    let text = text.trim();
+    let (first, last) = (text.lines().next().unwrap_or_default(), text.lines().last().unwrap_or_default());
+    let is_edge = |line: &str, edge: &str| line.starts_with(edge) && line.ends_with("PRIVATE KEY-----");
+    if text.len() > SSH_KEY_BYTES_MAX || !is_edge(first, "-----BEGIN ") || !is_edge(last, "-----END ") {
+        return refuse("it is no private SSH key", EXAMPLE);
+    }
+    let digits: String = text.lines().filter(|line| !line.starts_with("-----") && !line.contains(':')).collect();
+    let Ok(bytes) = STANDARD.decode(digits.trim()) else {
+        return refuse("its digits are cut off or changed", EXAMPLE);
+    };
+    if text.contains("ENCRYPTED") || bytes.strip_prefix(OPENSSH_KEY).is_some_and(|rest| !rest.starts_with(NO_CIPHER)) {
+        return refuse(
+            "it has a passphrase, which nobody is there to type",
+            "make one without: ssh-keygen -p -N '' -f FILE",
+        );
+    }
+    Ok(format!("{text}\n"))
+}
+
 /// Whether these are a key's bytes: fields that each begin with their length, of which the first is its kind.
 fn is_whole_key(kind: &str, bytes: &[u8]) -> bool {
     let (mut rest, mut fields) = (bytes, Vec::new());
@@ -180,15 +214,11 @@ pub(super) fn appliance(text: &str) -> Result<String, Refusal> {
     Ok(bare.to_owned())
 }
 
-/// A folder, or a bucket. What an address must be beyond that, the machine says.
+/// A folder, another machine, or a bucket. What an address must be beyond that, the machine says.
 pub(super) fn repository(text: &str) -> Result<String, Refusal> {
-    const EXAMPLE: &str = "write \"/boot/firmware/backup\" or \"s3:https://HOST/BUCKET\"";
-    if text.starts_with("sftp:") {
-        let hint = "restore by hand once it runs: picloud-appliance repository restore, as docs/backup.md says";
-        return refuse("a new machine has no key with which SSH would let it in", hint);
-    }
-    if text.chars().any(char::is_control) || !(text.starts_with('/') || text.starts_with("s3:")) {
-        return refuse("it is neither a whole path nor a bucket", EXAMPLE);
+    const EXAMPLE: &str = "write \"/boot/firmware/backup\", \"sftp:USER@HOST:/FOLDER\" or \"s3:https://HOST/BUCKET\"";
+    if text.chars().any(char::is_control) || !["/", "sftp:", "s3:"].iter().any(|begin| text.starts_with(begin)) {
+        return refuse("it is neither a whole path nor another machine nor a bucket", EXAMPLE);
     }
     Ok(text.to_owned())
 }

@@ -178,7 +178,8 @@ pub const KEYS: &[Key] = &[
     Key {
         section: "restore",
         key: "repository",
-        expected: "a folder (\"/boot/firmware/backup\") or a bucket (\"s3:https://HOST/BUCKET\") in quotes",
+        expected: "a folder (\"/boot/firmware/backup\"), another machine (\"sftp:USER@HOST:/FOLDER\") or a bucket \
+                   (\"s3:https://HOST/BUCKET\") in quotes",
         doc: "Where the backup is that a new appliance begins with",
         example: "\"s3:https://s3.example.org/picloud\"",
         set: |file, value| text(value, checks::repository, |place| file.restore.repository = Some(place)),
@@ -227,6 +228,24 @@ pub const KEYS: &[Key] = &[
         doc: "For a bucket: its region, where it has some",
         example: "\"eu-central-1\"",
         set: |file, value| text(value, checks::word, |region| file.restore.s3_region = Some(region)),
+        ..ROW
+    },
+    Key {
+        section: "restore",
+        key: "ssh_key",
+        expected: "a private key without a passphrase, all its lines between three quotes",
+        doc: "For another machine: the private key that it lets in",
+        example: "\"\"\"-----BEGIN OPENSSH PRIVATE KEY-----…\"\"\"",
+        secret: true,
+        set: |file, value| secret(value, checks::private_key, |it| file.restore.ssh_key = Some(it)),
+    },
+    Key {
+        section: "restore",
+        key: "ssh_host_key",
+        expected: "that machine's public key in quotes",
+        doc: "For another machine: its own public key, so that no other one is trusted: `ssh-keyscan HOST` prints it",
+        example: "\"ssh-ed25519 AAAA…\"",
+        set: |file, value| text(value, checks::host_key, |key| file.restore.ssh_host_key = Some(key)),
         ..ROW
     },
 ];

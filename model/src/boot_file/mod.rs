@@ -132,6 +132,10 @@ pub struct RestoreBoot {
     pub s3_secret_key: Option<BootSecret>,
     /// and in which region, where it has some.
     pub s3_region: Option<String>,
+    /// The private key with which SSH lets one in where it is,
+    pub ssh_key: Option<BootSecret>,
+    /// and the public key of that machine.
+    pub ssh_host_key: Option<String>,
 }
 
 /// A line that a program's own settings file gets.

@@ -202,10 +202,22 @@ impl Reader<'_> {
             let hint = "write s3_access_key = \"…\" and s3_secret_key = \"…\"";
             wrong.push(("restore", "a bucket asks for an access key and its secret".to_owned(), hint));
         }
-        if !is_bucket && self.file.has("restore.repository") {
-            let only = ["restore.s3_access_key", "restore.s3_secret_key", "restore.s3_region"];
-            let given = only.into_iter().filter(|key| self.file.has(key));
-            wrong.extend(given.map(|key| (key, format!("`{key}` is for buckets"), "take the line away")));
+        let is_ssh = self.file.restore.repository.as_ref().is_some_and(|place| place.starts_with("sftp:"));
+        let keys = ["restore.ssh_key", "restore.ssh_host_key"].map(|key| self.file.has(key));
+        if is_ssh && keys != [true, true] {
+            let hint = "write ssh_key = \"\"\"…\"\"\" and ssh_host_key = \"…\", as `ssh-keyscan HOST` prints it";
+            wrong.push(("restore", "another machine asks for a key, and must prove its own".to_owned(), hint));
+        }
+        if self.file.has("restore.repository") {
+            let of_buckets = ["restore.s3_access_key", "restore.s3_secret_key", "restore.s3_region"];
+            let of_ssh = ["restore.ssh_key", "restore.ssh_host_key"];
+            let given =
+                |keys: &[&'static str]| keys.iter().copied().filter(|key| self.file.has(key)).collect::<Vec<_>>();
+            let buckets = if is_bucket { Vec::new() } else { given(&of_buckets) };
+            let ssh = if is_ssh { Vec::new() } else { given(&of_ssh) };
+            let told = |key, of: &str| (key, format!("`{key}` is for {of}"), "take the line away");
+            wrong.extend(buckets.into_iter().map(|key| told(key, "buckets")));
+            wrong.extend(ssh.into_iter().map(|key| told(key, "repositories over SSH")));
         }
         wrong
     }

@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::script::Diagnostic;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIFBpQ2xvdWRQaUNsb3VkUGlDbG91ZFBpQ2xvdWQxMjM0 me@laptop";
 const TOKEN: &str = "PC1.0123456789abcdef0123456789abcdef.7.fedcba9876543210fedcba9876543210";
@@ -23,6 +25,34 @@ fn whole() -> String {
          [node.settings]\nconcurrency = 4\nlog = \"debug\"\n[appliance.settings]\nmdns = false\n\
          database_url = \"postgres://pi:secret@db/x\"\n"
     )
+}
+
+/// A private key of that cipher, in the kind of file that OpenSSH writes.
+fn private_key(cipher: &str) -> String {
+    let length = u8::try_from(cipher.len()).unwrap();
+    let bytes = [b"openssh-key-v1\0\0\0\0", [length].as_slice(), cipher.as_bytes(), &[0; 30]].concat();
+    let digits = STANDARD.encode(bytes);
+    format!("-----BEGIN OPENSSH PRIVATE KEY-----\n{digits}\n-----END OPENSSH PRIVATE KEY-----\n")
+}
+
+fn over_ssh(key: &str, host: &str) -> String {
+    format!(
+        "[restore]\nrepository = \"sftp:pi@nas:/b\"\npassword = \"a\"\nssh_key = \"\"\"\n{key}\"\"\"\nssh_host_key = \"{host}\"\n"
+    )
+}
+
+#[test]
+fn a_key_for_ssh_is_taken_with_all_its_lines_and_erased_with_them() {
+    let scanned = format!("nas {KEY}");
+    let text = over_ssh(&private_key("none"), &scanned);
+    let file = read(&text, None).unwrap();
+    assert_eq!(file.restore.ssh_key, Some(BootSecret::Given(private_key("none"))));
+    assert!(scanned.contains(file.restore.ssh_host_key.as_deref().unwrap()), "{file:?}");
+    let again = read(&super::text(&file), None).unwrap();
+    assert_eq!(again.restore, file.restore);
+    let masked = mask(&text);
+    assert!(!masked.contains("OPENSSH") && masked.len() == text.len(), "{masked}");
+    assert_eq!(read(&masked, None).unwrap().restore.ssh_key, Some(BootSecret::Erased));
 }
 
 #[test]
@@ -68,6 +98,11 @@ fn what_does_not_go_together_is_told_at_the_line_that_it_is_about() {
         "[restore]\nrepository = \"backup\"\npassword = \"a\"\n".to_owned(),
         "[restore]\nrepository = \"/b\"\npassword = \"a\"\ns3_secret_key = \"x\"\n".to_owned(),
         "[restore]\nrepository = \"s3:https://h/b\"\npassword = \"a\"\ns3_secret_key = \"x\"\n".to_owned(),
+        format!("[restore]\nrepository = \"/b\"\npassword = \"a\"\nssh_host_key = \"{KEY}\"\n"),
+        "[restore]\nrepository = \"sftp:pi@nas:/b\"\npassword = \"a\"\ns3_region = \"eu\"\n".to_owned(),
+        over_ssh(KEY, KEY),
+        over_ssh(&private_key("aes256-ctr"), "nas 7"),
+        over_ssh(&private_key("none").replace("AAAA", "AA*"), KEY),
         "wifi = true\n".to_owned(),
         "[wifi]\nssid = “home”\n".to_owned(),
         "[wifi\n".to_owned(),
@@ -109,9 +144,12 @@ fn the_example_is_a_file_of_comments_whose_lines_are_right_once_the_signs_are_go
         lines.filter(|line| line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')));
     let text = lines.collect::<Vec<_>>().join("\n");
     let found = read(&text, None).unwrap_err();
-    // What stands for a secret is none, and the three ways into a network are all there.
-    let at: Vec<_> = found.iter().map(|fault| fault.message.split('`').nth(1).unwrap_or_default()).collect();
-    assert_eq!(at, ["password", "wifi.psk", "ssh.authorized_keys", "node.join_token"], "{}", told(&found));
+    // What stands for a secret is none; the three ways into a network and those to a repository are all there.
+    let mut at: Vec<_> = found.iter().map(|fault| fault.message.split('`').nth(1).unwrap_or_default()).collect();
+    at.dedup();
+    let ssh = ["restore.ssh_key", "restore.ssh_host_key"];
+    let wanted = [["password", "wifi.psk", "ssh.authorized_keys", "node.join_token"].as_slice(), &ssh].concat();
+    assert_eq!(at, wanted, "{}", told(&found));
 }
 
 #[test]

@@ -49,6 +49,8 @@ pub fn text(file: &BootFile) -> String {
             ("s3_access_key", quoted(&restore.s3_access_key)),
             ("s3_secret_key", secret(&restore.s3_secret_key)),
             ("s3_region", quoted(&restore.s3_region)),
+            ("ssh_key", secret(&restore.ssh_key)),
+            ("ssh_host_key", quoted(&restore.ssh_host_key)),
         ],
     );
     for (name, settings) in [("appliance.settings", &file.appliance_settings), ("node.settings", &file.node_settings)] {

@@ -9,7 +9,7 @@ use super::super::{Stopped, terminal};
 use super::PROGRAM;
 use crate::backup::restore::{give_to, sync_folder};
 use crate::config::{self, Mode, Settings};
-use crate::repository::{Repository, RepositoryError, RepositoryRestored, RestorePlan, Target};
+use crate::repository::{Repository, RepositoryError, RepositoryRestored, RestorePlan, SshDestination, Target};
 use picloud_cluster::first_boot::later::{self, Note};
 use picloud_cluster::first_boot::restore::{self, Wanted};
 use picloud_cluster::first_boot::{Machine, SERVICE_USER};
@@ -26,6 +26,23 @@ use std::sync::Arc;
 const ASIDE: &str = ".before-restore";
 /// The file of the password in the data folder of whatever came out of a repository.
 const PASSWORD_FILE: &str = "backup.password";
+/// What the other machine is called among known hosts, whatever its address.
+const HOST_ALIAS: &str = "repository";
+/// So long it may take to answer, in seconds; three times as long, and the connection counts as broken.
+const SSH_CONNECT_S: u32 = 30;
+/// Words of SSH for what a card can mend: what is wrong, and what to do.
+const SSH_REFUSALS: &[(&str, &str, &str)] = &[
+    (
+        "Host key verification failed",
+        "has another key than `ssh_host_key` says",
+        "is that the machine? Then write what `ssh-keyscan` prints of it below [restore]",
+    ),
+    (
+        "Permission denied (",
+        "does not let the key of [restore] in",
+        "add its public half to the account's ~/.ssh/authorized_keys there",
+    ),
+];
 /// Longest password file.
 const PASSWORD_BYTES_MAX: u64 = 64 * 1024;
 /// What is told beside why it did not come.
@@ -107,7 +124,12 @@ fn told(error: &RepositoryError, wanted: &Wanted) -> String {
             "there is no repository in `{place}`\nhint: is its disk plugged in and mounted? Else mend `repository` below \
              [restore]"
         ),
-        other => other.to_string(),
+        other => {
+            let text = other.to_string();
+            let of_ssh = SSH_REFUSALS.iter().find(|(words, ..)| text.contains(words));
+            let Some((_words, message, hint)) = of_ssh.filter(|_found| wanted.ssh_key.is_some()) else { return text };
+            format!("`{}` {message}\nhint: {hint}", wanted.repository)
+        }
     }
 }
 
@@ -138,7 +160,28 @@ fn settings(machine: &Machine, wanted: &Wanted, work: &Path, config_file: &Path)
     let lines = variables.iter().filter_map(|(name, value)| Some(format!("{name}={}\n", value.as_deref()?)));
     private_file::write(&env, lines.collect::<String>().as_bytes())?;
     settings.backup_env_file = Some(env);
+    if let (Some(target), Some(key), Some(host)) = (&settings.backup_repository, &wanted.ssh_key, &wanted.ssh_host_key)
+    {
+        let (key_file, known) = (work.join("ssh_key"), work.join("known_hosts"));
+        private_file::write(&key_file, key.as_bytes())?;
+        private_file::write(&known, format!("{HOST_ALIAS} {host}\n").as_bytes())?;
+        let destination = target.ssh_destination().ok_or_else(bad)?;
+        settings.backup_sftp_command = Some(sftp_command(&destination, &key_file, &known));
+    }
     Ok(settings)
+}
+
+/// How restic reaches another machine with nothing but what the card says: nobody is there to be asked.
+fn sftp_command(destination: &SshDestination<'_>, key: &Path, known: &Path) -> String {
+    let port = destination.port.map(|port| format!("-p {port} ")).unwrap_or_default();
+    format!(
+        "ssh -F none -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o HostKeyAlias={HOST_ALIAS} \
+         -o GlobalKnownHostsFile=none -o UserKnownHostsFile={} -o ConnectTimeout={SSH_CONNECT_S} \
+         -o ServerAliveInterval={SSH_CONNECT_S} -i {} {port}{} -s sftp",
+        known.display(),
+        key.display(),
+        destination.host
+    )
 }
 
 /// A path of the machine, as it is reached from here.
