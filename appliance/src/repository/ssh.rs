@@ -41,6 +41,8 @@ async fn ask(words: &str, run_as: Option<(u32, u32)>) -> Option<String> {
     // Its words are parted as restic does it: by the rules of a shell.
     let mut ssh = Command::new("sh");
     ssh.args(["-c", &format!("exec {words}")]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    // A person at the terminal was asked by restic's own connection; this one asks nobody.
+    ssh.env("SSH_ASKPASS_REQUIRE", "force").env("SSH_ASKPASS", "/bin/false");
     if let Some((uid, gid)) = run_as {
         ssh.uid(uid).gid(gid);
     }
