@@ -42,7 +42,7 @@ pub use prune::Pruned;
 pub use restore::{RepositoryRestored, RestorePlan};
 pub use snapshots::Snapshot;
 pub use take::Take;
-pub use target::{SshDestination, Target};
+pub use target::Target;
 
 use crate::config::Settings;
 use picloud_store::Room;

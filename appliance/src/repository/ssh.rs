@@ -1,8 +1,8 @@
 //! What SSH itself says where restic got no connection: restic often ends before it has passed that on.
 
+use super::RepositorySettings;
 use super::hints::hint_of;
 use super::restic::end_of;
-use super::{RepositorySettings, SshDestination};
 use std::process::Stdio;
 use std::time::Duration;
 use tokio::process::Command;
@@ -23,17 +23,12 @@ pub(super) async fn complete(
     if !said.contains(NO_CONNECTION) || hint_of(doing, &said).is_some() {
         return said;
     }
-    let words = settings.sftp_command.clone().unwrap_or_else(|| usual(&destination));
+    // Without one, the command that restic makes up.
+    let words = settings.sftp_command.clone().unwrap_or_else(|| destination.command("-o BatchMode=yes"));
     match tokio::time::timeout(ASK_MAX, ask(&words, run_as)).await {
         Ok(Some(complaint)) => format!("{said}\n{complaint}"),
         _ => said,
     }
-}
-
-/// The command that restic makes up.
-fn usual(destination: &SshDestination<'_>) -> String {
-    let port = destination.port.map(|port| format!("-p {port} ")).unwrap_or_default();
-    format!("ssh -o BatchMode=yes {port}{} -s sftp", destination.host)
 }
 
 /// Connects, says nothing, and goes; what was said where that fails.

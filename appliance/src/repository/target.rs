@@ -71,6 +71,14 @@ pub struct SshDestination<'t> {
     pub port: Option<u16>,
 }
 
+impl SshDestination<'_> {
+    /// The command that speaks SFTP with it.
+    pub fn command(&self, options: &str) -> String {
+        let port = self.port.map(|port| format!("-p {port} ")).unwrap_or_default();
+        format!("ssh {options} {port}{} -s sftp", self.host)
+    }
+}
+
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

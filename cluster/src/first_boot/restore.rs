@@ -38,10 +38,8 @@ pub struct Wanted {
     /// The bucket's region.
     pub s3_region: Option<String>,
     /// The private key that the machine lets in where the repository is.
-    #[serde(default)]
     pub ssh_key: Option<String>,
     /// That machine's public key.
-    #[serde(default)]
     pub ssh_host_key: Option<String>,
 }
 

@@ -154,10 +154,9 @@ pub(super) fn ssh_key(text: &str) -> Result<String, Refusal> {
 
 /// A host's public key; `ssh-keyscan` prints the host before it, which is left out.
 pub(super) fn host_key(text: &str) -> Result<String, Refusal> {
-    let text = text.trim();
-    let of_scan = text.split_once(' ').filter(|(host, _key)| !SSH_KINDS.contains(host)).map(|(_host, key)| key);
-    let whole = ssh_key(of_scan.filter(|key| SSH_KINDS.iter().any(|kind| key.starts_with(kind))).unwrap_or(text))?;
-    Ok(whole.split_ascii_whitespace().take(2).collect::<Vec<_>>().join(" "))
+    let words: Vec<&str> = text.split_ascii_whitespace().collect();
+    let has_host = words.get(1).is_some_and(|word| SSH_KINDS.contains(word));
+    ssh_key(&words.into_iter().skip(usize::from(has_host)).take(2).collect::<Vec<_>>().join(" "))
 }
 
 /// A private key as `ssh-keygen` writes it, with the line end that ssh asks for.

@@ -181,6 +181,35 @@ impl Reader<'_> {
     }
 }
 
+/// A kind of place with keys of its own for `[restore]`.
+struct Place {
+    begins: &'static str,
+    what: &'static str,
+    needs: [&'static str; 2],
+    may: &'static [&'static str],
+    lacks: &'static str,
+    hint: &'static str,
+}
+
+const PLACES: &[Place] = &[
+    Place {
+        begins: "s3:",
+        what: "buckets",
+        needs: ["restore.s3_access_key", "restore.s3_secret_key"],
+        may: &["restore.s3_region"],
+        lacks: "a bucket asks for an access key and its secret",
+        hint: "write s3_access_key = \"…\" and s3_secret_key = \"…\"",
+    },
+    Place {
+        begins: "sftp:",
+        what: "repositories over SSH",
+        needs: ["restore.ssh_key", "restore.ssh_host_key"],
+        may: &[],
+        lacks: "another machine asks for a key, and must prove its own",
+        hint: "write ssh_key = \"\"\"…\"\"\" and ssh_host_key = \"…\", as `ssh-keyscan HOST` prints it",
+    },
+];
+
 impl Reader<'_> {
     /// What `[restore]` needs.
     fn restore(&self) -> Vec<(&'static str, String, &'static str)> {
@@ -196,28 +225,14 @@ impl Reader<'_> {
                 wrong.push(("restore", format!("[restore] has no `{key}`"), hint));
             }
         }
-        let is_bucket = self.file.restore.repository.as_ref().is_some_and(|place| place.starts_with("s3:"));
-        let keys = ["restore.s3_access_key", "restore.s3_secret_key"].map(|key| self.file.has(key));
-        if is_bucket && keys != [true, true] {
-            let hint = "write s3_access_key = \"…\" and s3_secret_key = \"…\"";
-            wrong.push(("restore", "a bucket asks for an access key and its secret".to_owned(), hint));
-        }
-        let is_ssh = self.file.restore.repository.as_ref().is_some_and(|place| place.starts_with("sftp:"));
-        let keys = ["restore.ssh_key", "restore.ssh_host_key"].map(|key| self.file.has(key));
-        if is_ssh && keys != [true, true] {
-            let hint = "write ssh_key = \"\"\"…\"\"\" and ssh_host_key = \"…\", as `ssh-keyscan HOST` prints it";
-            wrong.push(("restore", "another machine asks for a key, and must prove its own".to_owned(), hint));
-        }
-        if self.file.has("restore.repository") {
-            let of_buckets = ["restore.s3_access_key", "restore.s3_secret_key", "restore.s3_region"];
-            let of_ssh = ["restore.ssh_key", "restore.ssh_host_key"];
-            let given =
-                |keys: &[&'static str]| keys.iter().copied().filter(|key| self.file.has(key)).collect::<Vec<_>>();
-            let buckets = if is_bucket { Vec::new() } else { given(&of_buckets) };
-            let ssh = if is_ssh { Vec::new() } else { given(&of_ssh) };
-            let told = |key, of: &str| (key, format!("`{key}` is for {of}"), "take the line away");
-            wrong.extend(buckets.into_iter().map(|key| told(key, "buckets")));
-            wrong.extend(ssh.into_iter().map(|key| told(key, "repositories over SSH")));
+        let Some(repository) = &self.file.restore.repository else { return wrong };
+        for place in PLACES {
+            if !repository.starts_with(place.begins) {
+                let given = place.needs.iter().chain(place.may).filter(|key| self.file.has(key));
+                wrong.extend(given.map(|key| (*key, format!("`{key}` is for {}", place.what), "take the line away")));
+            } else if !place.needs.iter().all(|key| self.file.has(key)) {
+                wrong.push(("restore", place.lacks.to_owned(), place.hint));
+            }
         }
         wrong
     }

@@ -9,7 +9,7 @@ use super::super::{Stopped, terminal};
 use super::PROGRAM;
 use crate::backup::restore::{give_to, sync_folder};
 use crate::config::{self, Mode, Settings};
-use crate::repository::{Repository, RepositoryError, RepositoryRestored, RestorePlan, SshDestination, Target};
+use crate::repository::{Repository, RepositoryError, RepositoryRestored, RestorePlan, Target};
 use picloud_cluster::first_boot::later::{self, Note};
 use picloud_cluster::first_boot::restore::{self, Wanted};
 use picloud_cluster::first_boot::{Machine, SERVICE_USER};
@@ -166,21 +166,19 @@ fn settings(machine: &Machine, wanted: &Wanted, work: &Path, config_file: &Path)
         private_file::write(&key_file, key.as_bytes())?;
         private_file::write(&known, format!("{HOST_ALIAS} {host}\n").as_bytes())?;
         let destination = target.ssh_destination().ok_or_else(bad)?;
-        settings.backup_sftp_command = Some(sftp_command(&destination, &key_file, &known));
+        settings.backup_sftp_command = Some(destination.command(&ssh_options(&key_file, &known)));
     }
     Ok(settings)
 }
 
-/// How restic reaches another machine with nothing but what the card says: nobody is there to be asked.
-fn sftp_command(destination: &SshDestination<'_>, key: &Path, known: &Path) -> String {
-    let port = destination.port.map(|port| format!("-p {port} ")).unwrap_or_default();
+/// What SSH is told so that it takes nothing but what the card says, and asks nobody.
+fn ssh_options(key: &Path, known: &Path) -> String {
     format!(
-        "ssh -F none -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o HostKeyAlias={HOST_ALIAS} \
+        "-F none -o BatchMode=yes -o IdentitiesOnly=yes -o StrictHostKeyChecking=yes -o HostKeyAlias={HOST_ALIAS} \
          -o GlobalKnownHostsFile=none -o UserKnownHostsFile={} -o ConnectTimeout={SSH_CONNECT_S} \
-         -o ServerAliveInterval={SSH_CONNECT_S} -i {} {port}{} -s sftp",
+         -o ServerAliveInterval={SSH_CONNECT_S} -i {}",
         known.display(),
         key.display(),
-        destination.host
     )
 }
 
