@@ -4,6 +4,7 @@ use crate::admin;
 use crate::appliance::StartError;
 use crate::config::Config;
 use crate::host::StoreHost;
+use picloud_orchestrator::ingress_sockets::when_free;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
@@ -64,7 +65,7 @@ fn bind(addr: SocketAddr) -> Result<(TcpListener, SocketAddr), StartError> {
         };
         StartError::Ingress { addr, source, hint }
     };
-    let listener = TcpListener::bind(addr).map_err(refuse)?;
+    let listener = when_free(|| TcpListener::bind(addr)).map_err(refuse)?;
     let backlog = nix::sys::socket::Backlog::new(INGRESS_BACKLOG).expect("it is below the system's greatest");
     // The standard library's own backlog is too short for the connections of one restart.
     nix::sys::socket::listen(&listener, backlog).map_err(|error| refuse(error.into()))?;

@@ -12,6 +12,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrStorage, bind,
 use picloud_model::ids::AppId;
 use picloud_model::problem::{Code, Problem, with_sources};
 use picloud_model::protocol::{AppSnapshot, RunRequest, RunResult, WorkerSettings};
+use picloud_orchestrator::ingress_sockets::when_free;
 use picloud_orchestrator::supervisor::{Supervisor, SupervisorConfig, SupervisorError, answer_until};
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, TcpListener};
@@ -80,7 +81,7 @@ impl Worker {
         let mut ingress = std::mem::take(&mut parts.given.ingress);
         let is_given = !ingress.is_empty();
         if !is_given {
-            ingress.push(take(parts.settings.ingress_addr)?);
+            ingress.push(when_free(|| take(parts.settings.ingress_addr))?);
         }
         let addr = ingress[0].local_addr()?;
         Ok(Arc::new(Self {

@@ -1,4 +1,5 @@
-//! The ingress sockets beside the first one, on their way from the parent to a worker: one message over the channel.
+//! Ingress sockets: had although a worker that is about to end has them still, and those beside the first one on their
+//! way from the parent to a worker, in one message over the channel.
 
 use rustix::io::retry_on_intr;
 use rustix::net::{
@@ -10,9 +11,34 @@ use std::mem::MaybeUninit;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 /// Most ingress sockets of a worker.
 pub const INGRESSES_MAX: usize = 8;
+
+/// How long an address may be another's: a worker whose parent was killed has it until it notices.
+const TAKEN_MAX: Duration = Duration::from_secs(2);
+/// How often it is asked for meanwhile. Nobody tells when an address falls free.
+const TAKEN_PAUSE: Duration = Duration::from_millis(20);
+
+/// Binds with `bind`, again and again for 2 s where it says that the address is taken.
+pub fn when_free<T>(bind: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let begun = Instant::now();
+    when_free_or(bind, || {
+        std::thread::sleep(TAKEN_PAUSE);
+        begun.elapsed() < TAKEN_MAX
+    })
+}
+
+/// `wait` waits for the next time, and says whether there is to be one.
+fn when_free_or<T>(mut bind: impl FnMut() -> io::Result<T>, mut wait: impl FnMut() -> bool) -> io::Result<T> {
+    loop {
+        match bind() {
+            Err(taken) if taken.kind() == io::ErrorKind::AddrInUse && wait() => {}
+            bound_or_not => return bound_or_not,
+        }
+    }
+}
 
 /// Gives them to the worker at the other end.
 pub(crate) fn hand_over(more: &[TcpListener], channel: &UnixStream) -> io::Result<()> {
@@ -51,6 +77,28 @@ pub(crate) fn take_over(channel: &UnixStream) -> io::Result<Vec<TcpListener>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_is_had_once_its_worker_has_ended_and_what_is_no_address_here_is_said_at_once() {
+        let mut before = Some(TcpListener::bind("127.0.0.1:0").unwrap());
+        let addr = before.as_ref().unwrap().local_addr().unwrap();
+        let mut waits = 0;
+        let bound = when_free_or(
+            || TcpListener::bind(addr),
+            || {
+                waits += 1;
+                before = before.take().filter(|_| waits < 3);
+                true
+            },
+        );
+        assert_eq!((bound.unwrap().local_addr().unwrap(), waits), (addr, 3));
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+        let refused = when_free_or(|| TcpListener::bind(taken.local_addr().unwrap()), || false);
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        // Of the net that is for examples in documents.
+        let elsewhere = when_free_or(|| TcpListener::bind("192.0.2.1:0"), || panic!("no use in waiting"));
+        assert_eq!(elsewhere.unwrap_err().kind(), io::ErrorKind::AddrNotAvailable);
+    }
 
     #[test]
     fn as_many_come_as_were_sent_and_in_their_order() {

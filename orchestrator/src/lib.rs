@@ -10,7 +10,7 @@ pub mod counting;
 pub mod file_answer;
 pub mod inflight;
 pub mod ingress;
-mod ingress_sockets;
+pub mod ingress_sockets;
 pub mod keyring;
 pub mod live;
 pub mod outbound;
