@@ -38,7 +38,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
-/// How long requests of the admin API may go on after the end was asked for.
+/// How long deliveries may go on after the end was asked for, here and on nodes; requests are answered meanwhile.
+const DELIVERIES_DRAIN: Duration = Duration::from_secs(5);
+/// How long requests that were forwarded to nodes may go on after that.
+const FORWARDED_DRAIN: Duration = Duration::from_secs(1);
+/// How long requests of the admin API may go on after that.
 const ADMIN_DRAIN: Duration = Duration::from_secs(2);
 /// How long what ended with the worker may take to be told to the store.
 const DISPATCH_DRAIN: Duration = Duration::from_secs(5);
@@ -351,8 +355,9 @@ impl Appliance {
 
     /// Takes nothing new, finishes what is under way, stores what waits.
     pub async fn stop(&self) {
-        // What nodes run goes on there, and is asked for again after the next start.
         self.dispatcher.stop_claiming();
+        let _ended_or_late = self.dispatcher.ended(DELIVERIES_DRAIN).await;
+        self.cluster.hub.stop_giving(FORWARDED_DRAIN).await;
         self.cluster.hub.close();
         if let Some(lan) = &self.lan {
             lan.stop().await;
@@ -361,7 +366,7 @@ impl Appliance {
             tracing::warn!("admin requests that were still under way were cut off");
         }
         self.supervisor.stop().await;
-        self.dispatcher.ended(DISPATCH_DRAIN).await;
+        self.dispatcher.end(DISPATCH_DRAIN).await;
         // Before its task is ended: what that has in hand would be lost.
         self.history.flush().await;
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();

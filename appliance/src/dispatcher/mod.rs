@@ -20,7 +20,7 @@ pub(crate) use turn::nobody;
 use held::{Held, Shown};
 use picloud_model::ids::AppId;
 use picloud_orchestrator::run::gate::deliveries_under_way_max;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -52,14 +52,28 @@ impl Dispatcher {
         self.stop.send_replace(true);
     }
 
-    /// Waits until what was under way has ended and been told of, up to `wait_max`. What does not get that far runs
-    /// again after the next start.
-    pub async fn ended(&self, wait_max: Duration) {
-        let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(mut task) = task else { return };
-        if tokio::time::timeout(wait_max, &mut task).await.is_err() {
-            tracing::warn!("deliveries that were still under way are tried again after the next start");
+    /// Waits until what was under way has ended and been told of, up to `wait_max`; answers whether it has.
+    pub async fn ended(&self, wait_max: Duration) -> bool {
+        let Some(mut task) = self.task().take() else { return true };
+        let in_time = tokio::time::timeout(wait_max, &mut task).await.is_ok();
+        if !in_time {
+            *self.task() = Some(task);
+        }
+        in_time
+    }
+
+    /// Waits the same way, and then no more: what does not get that far runs again after the next start.
+    pub async fn end(&self, wait_max: Duration) {
+        if self.ended(wait_max).await {
+            return;
+        }
+        tracing::warn!("deliveries that were still under way are tried again after the next start");
+        if let Some(task) = self.task().take() {
             task.abort();
         }
+    }
+
+    fn task(&self) -> MutexGuard<'_, Option<JoinHandle<()>>> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

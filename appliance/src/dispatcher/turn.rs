@@ -91,7 +91,7 @@ pub(super) async fn run(parts: Arc<Parts>, places_here: usize, held: Held, mut s
         let due = if is_stopping { None } else { state.next_look() };
         tokio::select! {
             // One that is stopped or gone wakes nobody twice.
-            Ok(()) = stopping.changed(), if !is_stopping => {}
+            Ok(()) = stopping.changed(), if !is_stopping => state.say_stopping(),
             Ok(()) = signal.changed(), if !is_stopping => state.look = true,
             Some(ended) = state.tasks.join_next() => state.joined(ended),
             () = freed => {}
@@ -104,6 +104,12 @@ pub(super) async fn run(parts: Arc<Parts>, places_here: usize, held: Held, mut s
 }
 
 impl State {
+    fn say_stopping(&self) {
+        if !self.tasks.is_empty() {
+            tracing::info!(deliveries = self.tasks.len(), "stops: waits for deliveries that are under way");
+        }
+    }
+
     /// Whether so much is free that a claim is worth it.
     fn has_room(&self) -> bool {
         let ending = self.tasks.len().saturating_sub(self.running.count());

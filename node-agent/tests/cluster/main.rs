@@ -6,6 +6,8 @@ mod away;
 mod chaos;
 mod holder;
 mod joining;
+#[path = "../support/kill.rs"]
+mod kill;
 mod lab;
 mod lan;
 mod lost;

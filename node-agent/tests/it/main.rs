@@ -6,6 +6,8 @@
 mod away;
 mod backup;
 mod joining;
+#[path = "../support/kill.rs"]
+mod kill;
 mod life;
 mod protocol;
 mod service;

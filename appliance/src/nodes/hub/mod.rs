@@ -71,6 +71,8 @@ struct Shared {
     applied: watch::Sender<u64>,
     /// There are leases where there were none.
     leased: Notify,
+    /// A run has ended, while nothing is given any more.
+    ended: Notify,
     calls: AtomicU64,
 }
 
@@ -82,6 +84,7 @@ impl Default for Shared {
             changed: watch::Sender::new(0),
             applied: watch::Sender::new(0),
             leased: Notify::new(),
+            ended: Notify::new(),
             calls: AtomicU64::new(0),
         }
     }
@@ -99,7 +102,9 @@ struct State {
     waiting: HashMap<ExecutionId, oneshot::Sender<Result<RunResult, NoResult>>>,
     /// The last batch of executions of each node, and of which start of its agent it was.
     batches: HashMap<NodeId, (u64, u64)>,
-    /// Nothing is given any more: the appliance stops.
+    /// Nothing is given any more: the appliance stops, …
+    gives_nothing: bool,
+    /// … and whoever is connected now is cut off.
     is_closed: bool,
 }
 

@@ -29,7 +29,7 @@ impl Hub {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.lock();
         let state = &mut *state;
-        if state.is_closed {
+        if state.gives_nothing {
             return Err(NoResult::NotRun(stopped()));
         }
         let Some(link) = state.links.get(node) else {
@@ -111,11 +111,29 @@ impl Hub {
         }
     }
 
-    /// Gives nothing more, and cuts all connections: the appliance stops. What nodes run goes on there, and is asked for
-    /// again after the next start.
+    /// Gives nothing more, and returns once what nodes run has ended, or after `wait_max`.
+    pub(crate) async fn stop_giving(&self, wait_max: Duration) {
+        self.lock().gives_nothing = true;
+        let all_ended = async {
+            loop {
+                let ended = self.0.ended.notified();
+                if self.lock().waiting.is_empty() {
+                    return;
+                }
+                ended.await;
+            }
+        };
+        if tokio::time::timeout(wait_max, all_ended).await.is_err() {
+            let runs = self.lock().waiting.len();
+            tracing::warn!(runs, "nobody waits any longer for what nodes run");
+        }
+    }
+
+    /// Gives nothing more, and cuts all connections: the appliance stops. What nodes run goes on there; deliveries are
+    /// tried again after the next start.
     pub(crate) fn close(&self) {
         let mut state = self.lock();
-        state.is_closed = true;
+        (state.gives_nothing, state.is_closed) = (true, true);
         state.waiting.clear();
         for link in state.links.values() {
             link.end(End::Cut);
@@ -152,7 +170,11 @@ impl Drop for Forget<'_> {
             state.leases.held_by(self.node) >= link.hello.places.saturating_sub(1) as usize
         });
         state.leases.done(self.node, self.run);
+        let gives_nothing = state.gives_nothing;
         drop(state);
+        if gives_nothing {
+            self.hub.0.ended.notify_one();
+        }
         if had_none_free {
             self.hub.say_changed();
         }

@@ -134,6 +134,43 @@ async fn a_node_is_given_as_many_as_it_has_places_and_says_when_it_has_room_agai
 }
 
 #[tokio::test]
+async fn an_appliance_that_stops_waits_for_what_nodes_run_and_gives_nothing_more() {
+    let hub = Hub::default();
+    hub.stop_giving(LONG).await;
+    let hub = Hub::default();
+    let node = hub.attach(&record("pi"), hello(3, &[], 1));
+    let (first, first_waiting) = given(&hub, &node).await;
+    let (second, second_waiting) = given(&hub, &node).await;
+    let stopping = tokio::spawn({
+        let hub = hub.clone();
+        async move { hub.stop_giving(LONG).await }
+    });
+    while !hub.lock().gives_nothing {
+        tokio::task::yield_now().await;
+    }
+    let refused = hub.run(&node.id, run(), LONG).await;
+    assert_eq!(said(refused), "not run: the appliance stopped before the run ended");
+    let failure = || Err(ServiceFailure { code: Code::WorkerLost, message: "it says so".to_owned() });
+    node.run_done(first, failure());
+    assert_eq!(said(first_waiting.await.unwrap()), "lost: it says so");
+    assert!(!stopping.is_finished(), "one runs still");
+    node.run_done(second, failure());
+    assert_eq!(said(second_waiting.await.unwrap()), "lost: it says so");
+    stopping.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_appliance_that_stops_waits_no_longer_than_it_may() {
+    let hub = Hub::default();
+    let node = hub.attach(&record("pi"), hello(1, &[], 1));
+    let (_run, waiting) = given(&hub, &node).await;
+    hub.stop_giving(Duration::from_millis(1)).await;
+    assert!(!waiting.is_finished());
+    hub.close();
+    assert_eq!(said(waiting.await.unwrap()), "not run: the appliance stopped before the run ended");
+}
+
+#[tokio::test]
 async fn that_a_result_is_kept_is_said_with_the_next_word_or_soon_and_once() {
     let hub = Hub::default();
     let node = hub.attach(&record("pi"), hello(1, &[], 1));

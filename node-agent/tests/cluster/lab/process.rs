@@ -32,8 +32,7 @@ impl Process {
 
     /// Pulls the plug.
     pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        crate::kill::kill(&mut self.child);
     }
 
     /// Asks it to end, and waits until it has.
