@@ -13,6 +13,8 @@ use tokio::time::Instant;
 const SHOWN_EVERY: Duration = Duration::from_secs(1);
 /// While runs go on, what they may have left in the store is read again so often; some of it is told of by nobody.
 const READ_EVERY: Duration = Duration::from_secs(5);
+/// The store, its disk and its backups are read again after this in any case: a backup grows old by itself.
+const READ_AGAIN_AFTER: Duration = Duration::from_secs(60 * 60);
 /// A node that waits is looked at again so often: it is forgotten where it asks no more.
 const WAITING_EVERY_MS: i64 = 60_000;
 /// What a node's times may differ by without being others: they are worked out from two clocks.
@@ -28,7 +30,7 @@ pub(super) struct Known {
     /// How often something had run by then.
     read_ran: u64,
     /// When it has to be gathered anew though nothing tells of a change.
-    due: Option<Instant>,
+    due: Instant,
 }
 
 /// Somebody who looks.
@@ -36,7 +38,7 @@ pub(crate) struct Eye {
     ears: Ears,
     shown: Option<Activity>,
     /// When it was last looked, and when the time alone may change something.
-    looked: Option<(Instant, Option<Instant>)>,
+    looked: Option<(Instant, Instant)>,
 }
 
 impl Eye {
@@ -53,7 +55,7 @@ impl Eye {
             if let Some((looked_at, due)) = self.looked {
                 tokio::select! {
                     () = self.ears.hear() => {}
-                    () = until(due) => {}
+                    () = tokio::time::sleep_until(due) => {}
                 }
                 tokio::time::sleep_until(looked_at + SHOWN_EVERY).await;
             }
@@ -70,26 +72,12 @@ impl Eye {
     }
 }
 
-async fn until(due: Option<Instant>) {
-    match due {
-        Some(due) => tokio::time::sleep_until(due).await,
-        None => std::future::pending().await,
-    }
-}
-
 impl Live {
     /// How everything is, and when time alone may change it.
-    async fn now(
-        &self,
-        appliance: &Appliance,
-        heard: Heard,
-        sees: &impl Fn(&str) -> bool,
-    ) -> (Activity, Option<Instant>) {
+    async fn now(&self, appliance: &Appliance, heard: Heard, sees: &impl Fn(&str) -> bool) -> (Activity, Instant) {
         self.fill(appliance.store.as_ref()).await;
         let mut known = self.0.known.lock().await;
-        let is_fresh = known
-            .as_ref()
-            .is_some_and(|known| known.heard == heard && known.due.is_none_or(|due| due > Instant::now()));
+        let is_fresh = known.as_ref().is_some_and(|known| known.heard == heard && known.due > Instant::now());
         if !is_fresh {
             *known = Some(gather(self, appliance, heard, known.take()).await);
         }
@@ -135,7 +123,7 @@ async fn gather(live: &Live, appliance: &Appliance, heard: Heard, before: Option
     }
     let reusable = before.filter(|before| {
         let told = |heard: &Heard| (heard.trouble, heard.apps, heard.audit);
-        told(&before.heard) == told(&heard) && (before.read_ran == heard.ran || before.read_at.elapsed() < READ_EVERY)
+        told(&before.heard) == told(&heard) && Instant::now() < next_read(before.read_at, before.read_ran != heard.ran)
     });
     let (mut needs, read_at, read_ran) = match reusable {
         Some(before) => {
@@ -147,9 +135,14 @@ async fn gather(live: &Live, appliance: &Appliance, heard: Heard, before: Option
     needs.extend(needs::of_nodes(&nodes, now));
     needs.extend(needs::of_scripts(live, &appliance.registry));
     needs.sort_by_key(|need: &Need| (need.kind, std::cmp::Reverse(need.at), need.app.clone(), need.target.clone()));
-    let unread = (read_ran != heard.ran).then(|| read_at + READ_EVERY);
-    let due = [unread, next_change(&nodes, now)].into_iter().flatten().min();
+    let next_read = next_read(read_at, read_ran != heard.ran);
+    let due = next_change(&nodes, now).map_or(next_read, |change| change.min(next_read));
     Known { heard, nodes, needs, read_at, read_ran, due }
+}
+
+/// When what was read then is to be read again: soon where something has run since.
+fn next_read(read_at: Instant, something_ran: bool) -> Instant {
+    read_at + if something_ran { READ_EVERY } else { READ_AGAIN_AFTER }
 }
 
 /// Times that are worked out anew stay what they were, unless they are others.
