@@ -67,6 +67,12 @@ pub(crate) const STORIES: &[Story] = &[
         what: "the backup of a dead appliance comes back with the card, though the plug is pulled twice",
         run: super::restore::restored,
     },
+    Story {
+        name: "restore-ssh",
+        image: "appliance",
+        what: "the same from another machine over SSH, which is switched off at first",
+        run: super::restore::restored_over_ssh,
+    },
     Story { name: "node", image: "node", what: "a node with a join token is let in by itself", run: super::join::node },
     Story {
         name: "plain",

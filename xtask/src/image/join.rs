@@ -2,10 +2,8 @@
 
 use super::appliance::Appliance;
 use super::boot::{BOOT_WAIT, Place, say, settled, told_of_success, wait_for_script};
+use super::machine::THIS_MACHINE;
 use anyhow::{Context, Result, ensure};
-
-/// What QEMU calls this machine, seen from inside.
-const THIS_MACHINE: &str = "10.0.2.2";
 
 /// From power on to a node that is up and answers a script of the appliance.
 pub(crate) fn node(place: &Place<'_>) -> Result<()> {

@@ -25,12 +25,16 @@ const COMPLAINTS: &str = "qemu.log";
 /// What the console says when a machine will not come up any more.
 const HOPELESS: &[&str] = &["Kernel panic", "emergency mode", "emergency shell", "(initramfs)"];
 
+/// What QEMU calls this machine, seen from inside.
+pub(crate) const THIS_MACHINE: &str = "10.0.2.2";
+
 /// Programs beside those that make an image.
 pub(crate) const TOOLS: &[(&str, &str, &str)] = &[
     ("qemu-system-aarch64", "qemu-system-arm", "the machine that an image is started in"),
     ("setpriv", "util-linux", "ends it with whoever started it"),
     ("ssh", "openssh-client", "looks around in it"),
     ("ssh-keygen", "openssh-client", "makes the key that is let in"),
+    ("sshd", "openssh-server", "keeps a backup that it asks for"),
 ];
 
 /// A disk of its own for one story: a copy of an image as large as a card, with what was written onto it.

@@ -16,6 +16,7 @@ mod recipe;
 mod restore;
 mod sbom;
 mod settings;
+mod sshd;
 mod tools;
 
 pub(crate) use boot::STORIES;
