@@ -5,6 +5,8 @@
 
 use super::hints::hint_of;
 use super::{RepositoryError, RepositorySettings, secret, ssh};
+use serde::Deserialize;
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -276,7 +278,7 @@ pub(super) async fn end_of(err: impl AsyncRead + Unpin) -> String {
         if !matches!(read, Ok(1..)) {
             return said.trim_end().to_owned();
         }
-        let text = String::from_utf8_lossy(&line);
+        let text = plain(&line);
         said.extend(text.trim_end().chars().map(|letter| if letter.is_control() { ' ' } else { letter }));
         said.push('\n');
         let mut cut = said.len().saturating_sub(SAID_BYTES_MAX);
@@ -287,9 +289,33 @@ pub(super) async fn end_of(err: impl AsyncRead + Unpin) -> String {
     }
 }
 
+/// A line as people read it: since 0.17, restic tells in JSON why it ends where its answers are JSON.
+fn plain(line: &[u8]) -> Cow<'_, str> {
+    #[derive(Deserialize)]
+    struct Ends {
+        message_type: String,
+        message: String,
+    }
+    match serde_json::from_slice::<Ends>(line) {
+        Ok(ends) if ends.message_type == "exit_error" => Cow::Owned(ends.message),
+        _ => String::from_utf8_lossy(line),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn what_it_ends_with_is_told_in_plain_words() {
+        let said = b"ssh: connect to host nas port 22: Connection refused\r\n\
+            {\"message_type\":\"exit_error\",\"code\":1,\"message\":\"Fatal: unable to open\\nrepository\"}\n\
+            {\"message_type\":\"status\",\"percent_done\":1}\n"
+            .as_slice();
+        let expected = "ssh: connect to host nas port 22: Connection refused\nFatal: unable to open repository\n\
+            {\"message_type\":\"status\",\"percent_done\":1}";
+        assert_eq!(end_of(said).await, expected);
+    }
 
     #[test]
     fn versions_compare_as_numbers() {
