@@ -87,7 +87,7 @@ impl From<NoResult> for Failed {
 /// Runs `delivery` once, and tells the store what became of it.
 pub(super) async fn run(parts: Arc<Parts>, delivery: Delivery, place: Place) {
     let execution_id = ExecutionId::new();
-    let (mut result, under_way) = match Parts::asked(&delivery) {
+    let (result, under_way) = match Parts::asked(&delivery) {
         Ok(asked) => {
             let request = match &asked.input {
                 RunInput::Async { request, .. } => Some(request.id),
@@ -99,13 +99,6 @@ pub(super) async fn run(parts: Arc<Parts>, delivery: Delivery, place: Place) {
         }
         Err(problem) => (Err(Failed::Here(problem)), None),
     };
-    if let Err(Failed::Here(problem)) = &mut result
-        && problem.code == Code::WorkerLost
-        && place.is_stopping()
-    {
-        // It was cut off by the end of the appliance, not by itself.
-        problem.code = Code::NodeAway;
-    }
     // The next run begins while this one is told of.
     let at = place.at.clone();
     drop((under_way, place));

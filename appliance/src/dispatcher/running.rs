@@ -3,7 +3,7 @@
 use crate::nodes::hub::LiveNode;
 use picloud_model::node::NodeId;
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
@@ -46,7 +46,6 @@ pub(super) struct Running {
     nodes: Mutex<HashMap<NodeId, usize>>,
     /// Told when one is over, which is before the store has been told of it.
     pub(super) freed: Notify,
-    stopping: AtomicBool,
 }
 
 impl Running {
@@ -60,11 +59,6 @@ impl Running {
 
     pub(super) fn at_node(&self, node: &NodeId) -> usize {
         self.nodes().get(node).copied().unwrap_or(0)
-    }
-
-    /// From now on, runs end because they must.
-    pub(super) fn stop(&self) {
-        self.stopping.store(true, Ordering::Release);
     }
 
     /// A place there, until it is dropped.
@@ -87,13 +81,6 @@ pub(super) struct Place {
     running: Arc<Running>,
     /// Where.
     pub(super) at: At,
-}
-
-impl Place {
-    /// Whether runs end because they must.
-    pub(super) fn is_stopping(&self) -> bool {
-        self.running.stopping.load(Ordering::Acquire)
-    }
 }
 
 impl Drop for Place {

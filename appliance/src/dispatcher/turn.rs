@@ -82,11 +82,8 @@ pub(super) async fn run(parts: Arc<Parts>, places_here: usize, held: Held, mut s
         }
         let freed = state.running.freed.notified();
         let is_stopping = *stopping.borrow();
-        if is_stopping {
-            state.running.stop();
-            if state.tasks.is_empty() {
-                return;
-            }
+        if is_stopping && state.tasks.is_empty() {
+            return;
         }
         let due = if is_stopping { None } else { state.next_look() };
         tokio::select! {

@@ -2,6 +2,7 @@
 
 use crate::lab::inside;
 use crate::world::{Agent, World, numbered};
+use nix::sys::signal::Signal;
 use std::time::{Duration, Instant};
 
 /// How long a call of the SDK may take to say that no appliance answers, on a loaded machine.
@@ -99,5 +100,27 @@ fn an_appliance_that_is_killed_and_comes_back_finds_everything_as_it_was_acknowl
             }
             assert!(begun.elapsed() < crate::lab::PATIENCE, "the run that was under way is lost");
         }
+    });
+}
+
+#[test]
+fn an_appliance_that_is_stopped_waits_for_what_a_node_runs_and_has_it_run_once() {
+    inside(|| {
+        let mut world = World::joined(&["home", "kitchen"]);
+        let holder = crate::holder::Holder::new();
+        world.ok(&["nodes", "label", "kitchen", "holds"]);
+        world.post(1, "/wait/a");
+        let held = holder.next();
+        assert_eq!(held.node, "kitchen", "it prefers that");
+        world.appliance.signal(Signal::SIGTERM);
+        world.appliance.until_said("stops: waits for deliveries that are under way");
+        // What the run does last needs the appliance, which answers its nodes still.
+        held.release();
+        assert!(world.appliance.until_ended().success(), "{}", world.appliance.said());
+        world.restart_appliance();
+        assert!(world.entries("held").contains_key("a"));
+        let metrics = world.ok(&["metrics"]);
+        let mut queued = metrics.lines().filter(|line| line.starts_with("picloud_queued_deliveries{"));
+        assert!(queued.next().is_some_and(|app| app.ends_with(" 0")), "it runs again: {metrics}");
     });
 }

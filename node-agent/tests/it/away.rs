@@ -37,25 +37,6 @@ fn a_node_alone_serves_fails_data_calls_fast_and_keeps_publishes_which_arrive_on
 }
 
 #[test]
-fn an_appliance_that_is_stopped_waits_for_what_a_node_runs_and_has_it_run_once() {
-    let mut world = World::new();
-    let node = world.joined("pi2");
-    assert_eq!(node.get("/led/begin").status, 200);
-    world.until_noted(&["begun".to_owned()]);
-    world.appliance.ask_to_stop();
-    world.appliance.until_says("stops: waits for deliveries that are under way");
-    // Nodes and people are answered still.
-    world.ok(&["--app", "led", "kv", "set", "noted", "may-end", "true"]);
-    world.appliance.until_stopped();
-    world.restart_appliance();
-    assert!(world.noted().contains_key("ended"));
-    node.until_state("up");
-    let metrics = world.ok(&["metrics"]);
-    assert!(metrics.contains("picloud_queued_deliveries{app=\"led\"} 0\n"), "it is tried again: {metrics}");
-    assert_eq!(world.noted()["begun"], 1);
-}
-
-#[test]
 fn a_node_that_is_killed_with_a_full_spool_boots_alone_and_forwards_it_later() {
     let mut world = World::new();
     let mut node = world.joined("pi2");

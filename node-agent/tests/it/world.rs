@@ -32,15 +32,6 @@ script = "who"
 [[routes]]
 path = "/secret"
 script = "secret"
-[[routes]]
-path = "/begin"
-script = "begin"
-[[triggers]]
-name = "on-begun"
-kind = "pubsub"
-topic = "begun"
-script = "long"
-needs = ["name=pi2"]
 [[triggers]]
 name = "on-said"
 kind = "pubsub"
@@ -55,12 +46,6 @@ script = "note"
     (
         "scripts/note.rhai",
         "let c = kv::collection(\"noted\"); c.set(ctx.event.value.n, #{at: c.incr(\"count\", 1), event: ctx.event.id})",
-    ),
-    ("scripts/begin.rhai", "pubsub::publish(\"begun\", ())"),
-    // Runs until somebody says that it may end.
-    (
-        "scripts/long.rhai",
-        r#"let c = kv::collection("noted"); c.incr("begun", 1); while c.get("may-end") == () { for i in 0..20000 {} } c.set("ended", true)"#,
     ),
     ("modules/units.rhai", "fn shout(s) { s + \"!\" }"),
     ("static/index.html", "<p>hello</p>"),
@@ -95,17 +80,7 @@ impl Process {
 
     /// Asks it to end, and waits until it has.
     pub(crate) fn stop(&mut self) {
-        self.ask_to_stop();
-        self.until_stopped();
-    }
-
-    /// Asks it to end.
-    pub(crate) fn ask_to_stop(&self) {
         signal(&self.child, nix::sys::signal::Signal::SIGTERM);
-    }
-
-    /// Waits until it has ended as it was asked to.
-    pub(crate) fn until_stopped(&mut self) {
         let (ended, log) = (self.child.wait().unwrap(), self.log());
         assert!(ended.success(), "{ended}: {log}");
     }

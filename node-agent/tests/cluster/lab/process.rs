@@ -38,6 +38,11 @@ impl Process {
     /// Asks it to end, and waits until it has.
     pub(crate) fn terminate(&mut self) -> ExitStatus {
         self.signal(Signal::SIGTERM);
+        self.until_ended()
+    }
+
+    /// Waits until it has ended.
+    pub(crate) fn until_ended(&mut self) -> ExitStatus {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
